@@ -1,0 +1,1 @@
+"""Headrace: event-driven integration on Apache Kafka, each step exactly once."""

@@ -1,0 +1,98 @@
+"""Settings of every process, from the environment; secrets are redacted when printed.
+
+Command-line options override them by setting the environment before `Settings()` is made. Knows no other
+package but errors.
+"""
+
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from streams.errors import NotReachable
+
+ProtocolName = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+
+
+def user_state_dir() -> Path:
+    """Folder for state that outlives a process (XDG base directory specification)."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "headrace"
+
+
+def dev_broker_record() -> Path:
+    """File in which `headrace dev up` records the address of the broker it started."""
+    return user_state_dir() / "dev" / "broker.json"
+
+
+class Settings(BaseSettings):
+    """All settings; the field's alias is the environment variable that sets it."""
+
+    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True)
+
+    topology: Path = Field(Path("topology.yaml"), alias="HEADRACE_TOPOLOGY")
+    schemas: Path = Field(Path("schemas"), alias="HEADRACE_SCHEMAS")
+    app: str = Field("streams.commerce", alias="HEADRACE_APP")
+    state_dir: Path = Field(default_factory=lambda: user_state_dir() / "state", alias="HEADRACE_STATE_DIR")
+    store: Literal["rocksdb", "memory"] = Field("rocksdb", alias="HEADRACE_STORE")
+    instance_id: str = Field(default_factory=socket.gethostname, alias="HEADRACE_INSTANCE_ID", min_length=1)
+    web_host: str = Field("127.0.0.1", alias="HEADRACE_WEB_HOST")
+    web_port: int = Field(6066, alias="HEADRACE_WEB_PORT", ge=1, le=65535)
+    url: str = Field("", alias="HEADRACE_URL")
+    log_format: Literal["console", "json"] = Field("console", alias="HEADRACE_LOG_FORMAT")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", alias="HEADRACE_LOG_LEVEL")
+
+    kafka_bootstrap_servers: str = Field("", alias="KAFKA_BOOTSTRAP_SERVERS")
+    kafka_security_protocol: ProtocolName = Field("PLAINTEXT", alias="KAFKA_SECURITY_PROTOCOL")
+    kafka_sasl_mechanism: str = Field("SCRAM-SHA-512", alias="KAFKA_SASL_MECHANISM")
+    kafka_sasl_username: str = Field("", alias="KAFKA_SASL_USERNAME")
+    kafka_sasl_password: SecretStr = Field(SecretStr(""), alias="KAFKA_SASL_PASSWORD")
+    kafka_ssl_ca_location: str = Field("", alias="KAFKA_SSL_CA_LOCATION")
+    kafka_ssl_certificate_location: str = Field("", alias="KAFKA_SSL_CERTIFICATE_LOCATION")
+    kafka_ssl_key_location: str = Field("", alias="KAFKA_SSL_KEY_LOCATION")
+    kafka_ssl_key_password: SecretStr = Field(SecretStr(""), alias="KAFKA_SSL_KEY_PASSWORD")
+    schema_registry_url: str = Field("", alias="SCHEMA_REGISTRY_URL")
+
+    def advertised_url(self) -> str:
+        """Address under which other workers reach this one's web server."""
+        host = socket.getfqdn() if self.web_host in {"0.0.0.0", "::"} else self.web_host  # noqa: S104 a comparison
+        return f"http://{host}:{self.web_port}"
+
+    def worker_url(self) -> str:
+        """Address of the worker that commands ask (HEADRACE_URL, else this machine's default port)."""
+        return self.url.rstrip("/") or f"http://127.0.0.1:{self.web_port}"
+
+    def bootstrap_servers(self) -> str:
+        """Kafka's addresses: KAFKA_BOOTSTRAP_SERVERS, else the broker that `headrace dev up` recorded.
+
+        Raises:
+            NotReachable: neither is there.
+        """
+        if self.kafka_bootstrap_servers:
+            return self.kafka_bootstrap_servers
+        try:
+            return str(json.loads(dev_broker_record().read_text())["bootstrap_servers"])
+        except (OSError, ValueError, KeyError):
+            raise NotReachable(
+                "no broker: KAFKA_BOOTSTRAP_SERVERS is not set and `headrace dev up` has not started one"
+            ) from None
+
+    def kafka_config(self) -> dict[str, str]:
+        """Connection properties for every librdkafka client (consumer, producer, admin)."""
+        conf = {"bootstrap.servers": self.bootstrap_servers(), "security.protocol": self.kafka_security_protocol}
+        if self.kafka_security_protocol.startswith("SASL"):
+            conf["sasl.mechanism"] = self.kafka_sasl_mechanism
+            conf["sasl.username"] = self.kafka_sasl_username
+            conf["sasl.password"] = self.kafka_sasl_password.get_secret_value()
+        if self.kafka_security_protocol.endswith("SSL"):
+            optional = {
+                "ssl.ca.location": self.kafka_ssl_ca_location,
+                "ssl.certificate.location": self.kafka_ssl_certificate_location,
+                "ssl.key.location": self.kafka_ssl_key_location,
+                "ssl.key.password": self.kafka_ssl_key_password.get_secret_value(),
+            }
+            conf.update({name: value for name, value in optional.items() if value})
+        return conf
