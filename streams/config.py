@@ -6,16 +6,19 @@ package but errors.
 
 import json
 import os
+import re
 import socket
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streams.errors import NotReachable
 
 ProtocolName = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+ROLES = ("viewer", "operator", "admin")  # each may do what those before it may
+BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, section 2.1
 
 
 def user_state_dir() -> Path:
@@ -41,7 +44,9 @@ class Settings(BaseSettings):
     instance_id: str = Field(default_factory=socket.gethostname, alias="HEADRACE_INSTANCE_ID", min_length=1)
     web_host: str = Field("127.0.0.1", alias="HEADRACE_WEB_HOST")
     web_port: int = Field(6066, alias="HEADRACE_WEB_PORT", ge=1, le=65535)
+    web_tokens: SecretStr = Field(SecretStr(""), alias="HEADRACE_WEB_TOKENS")
     url: str = Field("", alias="HEADRACE_URL")
+    token: SecretStr = Field(SecretStr(""), alias="HEADRACE_TOKEN")
     log_format: Literal["console", "json"] = Field("console", alias="HEADRACE_LOG_FORMAT")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", alias="HEADRACE_LOG_LEVEL")
 
@@ -55,6 +60,27 @@ class Settings(BaseSettings):
     kafka_ssl_key_location: str = Field("", alias="KAFKA_SSL_KEY_LOCATION")
     kafka_ssl_key_password: SecretStr = Field(SecretStr(""), alias="KAFKA_SSL_KEY_PASSWORD")
     schema_registry_url: str = Field("", alias="SCHEMA_REGISTRY_URL")
+
+    @field_validator("web_tokens")
+    @classmethod
+    def _check_tokens(cls, tokens: SecretStr) -> SecretStr:
+        _parse_tokens(tokens.get_secret_value())
+        return tokens
+
+    @field_validator("token")
+    @classmethod
+    def _check_token(cls, token: SecretStr) -> SecretStr:
+        if token.get_secret_value() and not BEARER_TOKEN.fullmatch(token.get_secret_value()):
+            raise ValueError("expected a bearer token of letters, digits and ._~+/-, got other characters")
+        return token
+
+    def web_roles(self) -> dict[str, str]:
+        """Role of each bearer token that the web server accepts; empty when there are none."""
+        return _parse_tokens(self.web_tokens.get_secret_value())
+
+    def bearer_token(self) -> str:
+        """Token that commands send: HEADRACE_TOKEN, else the first of HEADRACE_WEB_TOKENS, else none."""
+        return self.token.get_secret_value() or next(iter(self.web_roles()), "")
 
     def advertised_url(self) -> str:
         """Address under which other workers reach this one's web server."""
@@ -82,7 +108,10 @@ class Settings(BaseSettings):
 
     def kafka_config(self) -> dict[str, str]:
         """Connection properties for every librdkafka client (consumer, producer, admin)."""
-        conf = {"bootstrap.servers": self.bootstrap_servers(), "security.protocol": self.kafka_security_protocol}
+        conf = {
+            "bootstrap.servers": self.bootstrap_servers(),
+            "security.protocol": self.kafka_security_protocol,
+        }
         if self.kafka_security_protocol.startswith("SASL"):
             conf["sasl.mechanism"] = self.kafka_sasl_mechanism
             conf["sasl.username"] = self.kafka_sasl_username
@@ -96,3 +125,22 @@ class Settings(BaseSettings):
             }
             conf.update({name: value for name, value in optional.items() if value})
         return conf
+
+
+def _parse_tokens(text: str) -> dict[str, str]:
+    """Read `token:role,token:role`; messages never quote a token, for they end up in a terminal or log."""
+    roles: dict[str, str] = {}
+    for number, entry in enumerate(filter(None, (part.strip() for part in text.split(","))), start=1):
+        token, colon, role = entry.rpartition(":")
+        if not colon or role not in ROLES:
+            raise ValueError(
+                f"expected token:role,... with role {', '.join(ROLES)}; entry {number} is not so"
+            )
+        if not BEARER_TOKEN.fullmatch(token):
+            raise ValueError(
+                f"a token has letters, digits and ._~+/- only; entry {number} has others or none"
+            )
+        if token in roles:
+            raise ValueError(f"each token may stand once; entry {number} repeats an earlier one")
+        roles[token] = role
+    return roles
