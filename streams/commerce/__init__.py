@@ -1,0 +1,1 @@
+"""The example domain: a shop's orders. Nothing imports it; HEADRACE_APP names it, and it may be deleted."""

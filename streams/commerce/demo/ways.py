@@ -1,0 +1,104 @@
+"""The ten ways in which the demo breaks a message, and the category of dead letter that each has to become.
+
+The categories are written from the design's rules, not from the router's code.
+"""
+
+import base64
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from random import Random
+
+from streams.commerce.demo.orders import Draw
+from streams.commerce.demo.wire import Encoder, Sound
+from streams.errors import Category
+
+# More than the 256 KiB that topology.yaml lets into order-events, less than orders.inbound takes. Random, for
+# the broker's limit applies to compressed batches.
+_OVERSIZE_BYTES = 300_000
+_UNKNOWN_ID = 9_999_999
+_FRAME_BYTES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Breaking:
+    """What a way of breaking a message may use."""
+
+    random: Random
+    encoder: Encoder
+    started_at: datetime
+
+
+Way = Callable[[Sound, Breaking], Sound]
+
+
+def empty_value(sound: Sound, _: Breaking) -> Sound:
+    """A value of no bytes at all."""
+    return replace(sound, value=b"")
+
+
+def wrong_magic_byte(sound: Sound, _: Breaking) -> Sound:
+    """A value whose first byte is not 0x00: JSON, say, or some other framing."""
+    return replace(sound, value=b"{" + sound.value[1:])
+
+
+def unknown_schema_id(sound: Sound, _: Breaking) -> Sound:
+    """A schema id that no registry gave out."""
+    return replace(sound, value=struct.pack(">bI", 0, _UNKNOWN_ID) + sound.value[_FRAME_BYTES:])
+
+
+def another_contract(sound: Sound, breaking: Breaking) -> Sound:
+    """A sound order_line that says it is an order."""
+    of_order = {"order_id": sound.key.decode(), "line_number": 1, "line_count": 1}
+    line = of_order | Draw(breaking.random).line()
+    return replace(sound, value=breaking.encoder.encode("order_line", line))
+
+
+def truncated_value(sound: Sound, breaking: Breaking) -> Sound:
+    """Avro that ends before the field that the first route reads (total_amount, behind two short strings)."""
+    return replace(sound, value=sound.value[: _FRAME_BYTES + breaking.random.randint(1, 15)])
+
+
+def missing_type(sound: Sound, _: Breaking) -> Sound:
+    """CloudEvents headers without ce_type."""
+    return replace(sound, headers=sound.header_removed("ce_type"))
+
+
+def mismatched_type(sound: Sound, _: Breaking) -> Sound:
+    """A sound order that says it is an order_line."""
+    return replace(sound, headers=sound.header_set("ce_type", b"order_line"))
+
+
+def undecodable_header(sound: Sound, _: Breaking) -> Sound:
+    """A ce_source that is Latin-1, not UTF-8."""
+    return replace(sound, headers=sound.header_set("ce_source", "/shop/münchen".encode("latin-1")))
+
+
+def expired_ttl(sound: Sound, breaking: Breaking) -> Sound:
+    """An hour old, good for a minute."""
+    long_ago = breaking.started_at - timedelta(hours=1)
+    headers = sound.header_set("ce_time", long_ago.isoformat().encode())
+    return replace(sound, headers=(*(h for h in headers if h[0] != "ttl"), ("ttl", b"60")))
+
+
+def too_large(sound: Sound, breaking: Breaking) -> Sound:
+    """An order for two topics, one of which refuses its size: it may reach neither."""
+    note = base64.b85encode(breaking.random.randbytes(_OVERSIZE_BYTES)).decode()
+    order = Draw(breaking.random).costly_order(note)
+    headers = (*sound.header_removed("priority"), ("priority", b"high"))
+    return Sound(order["order_id"].encode(), breaking.encoder.encode("order", order), headers)
+
+
+WAYS: tuple[tuple[Way, Category], ...] = (
+    (empty_value, Category.INVALID_FORMAT),
+    (wrong_magic_byte, Category.INVALID_FORMAT),
+    (unknown_schema_id, Category.INVALID_FORMAT),
+    (another_contract, Category.INVALID_FORMAT),
+    (truncated_value, Category.INVALID_FORMAT),
+    (missing_type, Category.INVALID_FORMAT),
+    (mismatched_type, Category.INVALID_FORMAT),
+    (undecodable_header, Category.INVALID_FORMAT),
+    (expired_ttl, Category.EXPIRED),
+    (too_large, Category.INVALID_FORMAT),
+)
