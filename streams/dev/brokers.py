@@ -1,0 +1,104 @@
+"""Decides where a cluster's brokers run: containers if a Docker engine answers, else Java processes."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from streams.dev import docker
+from streams.dev.broker import Broker, JavaBroker
+from streams.dev.distribution import Distribution, Say, prepare
+from streams.dev.layout import Layout, Node, new_layout
+from streams.dev.readiness import admin_client, answers, await_condition, group_coordinator_answers
+
+ARCHIVING_S = 120.0  # dumping 50 MB of classes on a busy machine
+TRAINING_HEAP_MB = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Hosting:
+    """Where brokers run.
+
+    Args:
+        kind: `docker` or `java`.
+        host: the address that clients reach them at.
+        make: makes one broker of a cluster.
+    """
+
+    kind: str
+    host: str
+    make: Callable[[Layout, Node], Broker]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is wanted of all brokers of a cluster.
+
+    Args:
+        folder: data, settings and logs, one set a broker.
+        heap_mb: maximal heap of each.
+        leashed: they die with this process.
+        running: identities of those that an earlier command started, by node id.
+    """
+
+    folder: Path
+    heap_mb: int
+    leashed: bool
+    running: Mapping[int, str] = field(default_factory=dict)
+
+
+def choose_hosting(wanted: Wanted, say: Say, kind: str | None = None) -> Hosting:
+    """Docker or Java, by what this machine has (or `kind`, to stay with what existing data was made by).
+
+    Raises:
+        ConfigurationRefused: neither is there; the message says what to install.
+    """
+    if kind == "docker" or (kind is None and docker.engine_answers()):
+        return Hosting("docker", docker.engine_host(), partial(_docker_broker, wanted))
+    return Hosting("java", "127.0.0.1", partial(_java_broker, wanted, prepare(_run_once, say)))
+
+
+def _docker_broker(wanted: Wanted, layout: Layout, node: Node) -> Broker:
+    return docker.DockerBroker(
+        layout,
+        node,
+        heap_mb=wanted.heap_mb,
+        leashed=wanted.leashed,
+        container_id=wanted.running.get(node.id),
+    )
+
+
+def _java_broker(wanted: Wanted, distribution: Distribution, layout: Layout, node: Node) -> Broker:
+    return JavaBroker(
+        distribution,
+        layout,
+        node,
+        wanted.folder,
+        heap_mb=wanted.heap_mb,
+        leashed=wanted.leashed,
+        identity=wanted.running.get(node.id),
+    )
+
+
+def _run_once(distribution: Distribution, options: tuple[str, ...]) -> None:
+    """Run a broker from start to clean stop, doing what a client's first minute does."""
+    layout = new_layout(1)
+    with tempfile.TemporaryDirectory(prefix="headrace-kafka-") as name:
+        broker = JavaBroker(
+            distribution,
+            layout,
+            layout.nodes[0],
+            Path(name),
+            heap_mb=TRAINING_HEAP_MB,
+            leashed=True,
+            options=options,
+        )
+        broker.start({})
+        try:
+            admin = admin_client(layout.bootstrap_servers)
+            await_condition(partial(answers, admin, layout.cluster_id, 1), 60, "the first broker")
+            await_condition(partial(group_coordinator_answers, admin), 30, "its group coordinator")
+        finally:
+            if broker.process:
+                broker.process.end(ARCHIVING_S)

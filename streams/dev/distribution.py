@@ -1,0 +1,160 @@
+"""Kafka's jars and their class archive in the user's cache, made once and shared by all processes.
+
+Race-free: one file lock, and everything appears under its final name only when it is complete.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from streams.dev.java import Java, find_java, find_maven
+from streams.errors import ConfigurationRefused
+
+KAFKA_VERSION = "4.3.1"  # as in dev/kafka/pom.xml; also the tag of the Docker image
+SAY_EVERY_S = 5.0
+MAVEN_TIMEOUT_S = 900.0
+
+Say = Callable[[str], None]
+RunBroker = Callable[["Distribution", tuple[str, ...]], None]
+
+
+def _description() -> Path:
+    """Folder with pom.xml and log4j2.yaml: in a wheel beside this module, in a checkout dev/kafka."""
+    installed = Path(__file__).with_name("kafka")
+    return installed if installed.exists() else Path(__file__).parents[2] / "dev" / "kafka"
+
+
+def cache_dir() -> Path:
+    """Folder for what can be made again (XDG base directory specification)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headrace"
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Everything that starts a Kafka JVM."""
+
+    java: Java
+    jars: Path
+    archive: Path
+
+    def command(
+        self, main_class: str, *arguments: str, heap_mb: int, options: tuple[str, ...] = ()
+    ) -> list[str]:
+        """Command line of one of Kafka's programs, with what makes it start fast and stay small."""
+        shared = [f"-XX:SharedArchiveFile={self.archive}"] if self.archive.exists() and not options else []
+        return [
+            str(self.java.executable),
+            f"-Xmx{heap_mb}m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",  # the first compiler alone: the second pays only later
+            "-XX:-UsePerfData",
+            "-Xshare:auto",  # an archive of another Java is ignored
+            *shared,
+            *options,
+            f"-Dlog4j2.configurationFile={_description() / 'log4j2.yaml'}",
+            "-cp",
+            # Sorted: an archive is only valid for the class path it was made with.
+            os.pathsep.join(sorted(map(str, self.jars.glob("*.jar")))),
+            main_class,
+            *arguments,
+        ]
+
+
+def prepare(run_broker: RunBroker, say: Say) -> Distribution:
+    """Return the jars and archive, making what is missing.
+
+    Args:
+        run_broker: runs a broker from start to clean stop, with JVM options: what it loads is archived.
+        say: told what is being made and how far it is.
+
+    Raises:
+        ConfigurationRefused: Java or Maven is missing, or Maven failed.
+    """
+    java = find_java()
+    pom = _description() / "pom.xml"
+    recipe = hashlib.sha256(pom.read_bytes()).hexdigest()[:8]
+    jars = cache_dir() / f"kafka-{KAFKA_VERSION}-{recipe}"
+    runtime = hashlib.sha256(f"{java.executable} {java.version}".encode()).hexdigest()[:8]
+    distribution = Distribution(java, jars, cache_dir() / f"{jars.name}-java{java.major}-{runtime}.jsa")
+    if jars.exists() and distribution.archive.exists():
+        return distribution
+    with _lock(cache_dir() / "lock", say):
+        if not jars.exists():
+            _copy_jars(pom, jars, java, say)
+        if not distribution.archive.exists():
+            _make_archive(distribution, run_broker, say)
+    return distribution
+
+
+@contextmanager
+def _lock(path: Path, say: Say) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another process is preparing Kafka; waiting for it")
+            fcntl.flock(
+                file, fcntl.LOCK_EX
+            )  # bounded by the holder's own limits; the kernel frees it if it dies
+        yield
+
+
+def _copy_jars(pom: Path, target: Path, java: Java, say: Say) -> None:
+    maven = find_maven()
+    say(f"copying the jars of Kafka {KAFKA_VERSION} (46 files, 44 MB) to {target}, once")
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        shutil.copy(pom, folder)  # Maven may write beside its pom, and an installed package is not writable
+        jars = Path(folder) / "jars"
+        command = [maven, "-B", "-f", f"{folder}/pom.xml", "dependency:copy-dependencies"]
+        command += ["-DincludeScope=runtime", f"-DoutputDirectory={jars}"]
+        _run_maven(command, {**os.environ, "JAVA_HOME": str(java.home)}, say)
+        jars.rename(target)
+    files = list(target.glob("*.jar"))
+    say(f"copied {len(files)} files, {sum(jar.stat().st_size for jar in files) // 1_000_000} MB")
+
+
+def _run_maven(command: list[str], environment: dict[str, str], say: Say) -> None:
+    errors: list[str] = []
+    fetched, said_at = 0, time.monotonic()
+    with subprocess.Popen(  # noqa: S603 no shell
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+    ) as maven:
+        limit = threading.Timer(MAVEN_TIMEOUT_S, maven.kill)
+        limit.start()
+        for line in maven.stdout or ():
+            fetched += line.startswith("Downloaded") or "] Copying " in line
+            errors += [line.strip()] if "ERROR" in line else []
+            if time.monotonic() - said_at > SAY_EVERY_S:
+                said_at = time.monotonic()
+                say(f"  {fetched} files so far")
+        limit.cancel()
+    if maven.returncode != 0:
+        reason = errors[0] if errors else f"it ended with {maven.returncode}"
+        raise ConfigurationRefused(
+            f"Maven could not copy Kafka's jars: {reason}; check `mvn` and the network"
+        )
+
+
+def _make_archive(distribution: Distribution, run_broker: RunBroker, say: Say) -> None:
+    """Archive the classes that a broker loads (application class data sharing): starts take 1 s, not 3."""
+    say("making an archive of Kafka's classes for fast starts (50 MB), once")
+    with tempfile.TemporaryDirectory(dir=distribution.archive.parent) as folder:
+        archive = Path(folder) / "classes.jsa"
+        run_broker(distribution, (f"-XX:ArchiveClassesAtExit={archive}",))
+        if archive.exists():  # a Java without the feature starts slower, and that is all
+            archive.rename(distribution.archive)
