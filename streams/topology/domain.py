@@ -8,6 +8,7 @@ from streams.topology.conditions import Condition, Scalar
 from streams.topology.located import Located
 from streams.topology.shapes import (
     NON_EMPTY,
+    UNIQUE_NAMES,
     Between,
     Count,
     CountOrZero,
@@ -92,4 +93,4 @@ class Saga(Located):
     starts_with: str
     completes_with: SagaEnd
     fails_with: SagaEnd
-    steps: Annotated[tuple[Step, ...], NON_EMPTY]
+    steps: Annotated[tuple[Step, ...], NON_EMPTY, UNIQUE_NAMES]

@@ -6,14 +6,24 @@ underscore is the YAML key without it. Pure data: knows no YAML, no Kafka and no
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from streams.topology.conditions import AllOf, AnyOf, Comparison, Condition, Not, Operator, Scalar
 from streams.topology.domain import Aggregate, Projection, Saga
 from streams.topology.integration import Call, ConversionMapping, Pattern, Transformation
 from streams.topology.located import Located
 from streams.topology.operations import Alerts, Failures, Security, StageSettings
-from streams.topology.shapes import FROM_KEY, NON_EMPTY, Between, Duration, Matching, MessageField, Name
+from streams.topology.shapes import (
+    FROM_KEY,
+    NON_EMPTY,
+    UNIQUE_NAMES,
+    Between,
+    CountOrZero,
+    Duration,
+    Matching,
+    MessageField,
+    Name,
+)
 
 __all__ = [
     "AllOf",
@@ -32,7 +42,7 @@ __all__ = [
     "Topology",
 ]
 
-# Headrace's clients write at most 64 MiB (design, the cycle); derived topics carry 64 KiB more than their source.
+# Headrace's clients write at most 64 MiB (design, the cycle); derived topics carry 64 KiB more than a source.
 LARGEST_MESSAGE_BYTES = 64 * 1024 * 1024 - 64 * 1024
 # One request to the controller may not make more partitions than this (Kafka's MAX_PARTITIONS_PER_BATCH).
 MOST_PARTITIONS = 10_000
@@ -66,16 +76,35 @@ class ContractSettings(Located):
 
 
 @dataclass(frozen=True, kw_only=True)
+class WrittenDestination(Located):
+    """A destination as the file has it."""
+
+    EXACTLY_ONE: ClassVar = ("queue", "topic")
+
+    queue: str | None = None
+    topic: str | None = None
+    subscription: Name | None = None
+    dlq_after_retries: CountOrZero | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Destination(Located):
     """A topic that a route writes to: a queue (its one group has its name) or a topic with named readers.
 
     `dlq_after_retries` replaces the stage's retries for failures of this destination.
     """
 
+    WRITTEN: ClassVar = WrittenDestination
+
     topic: str
     kind: Literal["queue", "topic"] = "topic"
     subscription: str | None = None
     dlq_after_retries: int | None = None
+
+    @classmethod
+    def from_written(cls, *, queue: str | None = None, topic: str | None = None, **rest: Any) -> Self:
+        """Destination of a file's mapping, which has exactly one of `queue` and `topic`."""
+        return cls(topic=queue or topic or "", kind="queue" if queue else "topic", **rest)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +134,7 @@ class Router(Located):
     stage: Name = "router"
     mode: Literal["first", "all"] = "first"
     unmatched: str = "deadletter"
-    routes: Annotated[tuple[Route, ...], NON_EMPTY]
+    routes: Annotated[tuple[Route, ...], NON_EMPTY, UNIQUE_NAMES]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,12 +147,12 @@ class Topology(Located):
     routers: tuple[Router, ...] = ()
     transformations: tuple[Transformation, ...] = ()
     mappings: tuple[ConversionMapping, ...] = ()
-    patterns: tuple[Pattern, ...] = ()
+    patterns: Annotated[tuple[Pattern, ...], UNIQUE_NAMES] = ()
     stages: Mapping[str, StageSettings] = field(default_factory=dict)
     failures: Failures = field(default_factory=Failures)
-    aggregates: tuple[Aggregate, ...] = ()
-    projections: tuple[Projection, ...] = ()
-    calls: tuple[Call, ...] = ()
-    sagas: tuple[Saga, ...] = ()
+    aggregates: Annotated[tuple[Aggregate, ...], UNIQUE_NAMES] = ()
+    projections: Annotated[tuple[Projection, ...], UNIQUE_NAMES] = ()
+    calls: Annotated[tuple[Call, ...], UNIQUE_NAMES] = ()
+    sagas: Annotated[tuple[Saga, ...], UNIQUE_NAMES] = ()
     security: Security = field(default_factory=Security)
     alerts: Alerts = field(default_factory=Alerts)

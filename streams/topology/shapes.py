@@ -27,6 +27,13 @@ class NonEmpty:
 
 
 @dataclass(frozen=True, slots=True)
+class UniqueBy:
+    """A list in which no two items have the same value of one key."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class TaggedBy:
     """A union of classes told apart by the value of one key, whose type is a `Literal`."""
 
@@ -46,6 +53,7 @@ class _FromKey:
 FROM_KEY: Final = _FromKey()
 DURATION: Final = _Duration()
 NON_EMPTY: Final = NonEmpty()
+UNIQUE_NAMES: Final = UniqueBy("name")
 
 _ATTRIBUTES = ("message_type", "message_id", "correlation_id", "source", "timestamp", "key")
 _PAYLOAD = r"payload(\.[^.\[\]\s]+|\[(\d{1,9}|\*)\])+"
@@ -57,11 +65,9 @@ CountOrZero = Annotated[int, Between(0, 1_000_000_000)]
 Name = Annotated[str, Matching(r"[A-Za-z0-9._-]{1,100}", "a name of letters, digits, . _ and -")]
 PythonClass = Annotated[str, Matching(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", "a Python class as module:Class")]
 PayloadField = Annotated[str, Matching(_PAYLOAD, "a field as payload.<path>")]
-MessageField = Annotated[
-    str,
-    Matching(
-        rf"{'|'.join(_ATTRIBUTES)}|headers\.[^\x00-\x1f\x7f]+|{_PAYLOAD}",
-        f"a field: {', '.join(_ATTRIBUTES)}, headers.<name> or payload.<path>",
-        _ATTRIBUTES,
-    ),
-]
+MESSAGE_FIELD: Final = Matching(
+    rf"{'|'.join(_ATTRIBUTES)}|headers\.[^\x00-\x1f\x7f]+|{_PAYLOAD}",
+    f"a field: {', '.join(_ATTRIBUTES)}, headers.<name> or payload.<path>",
+    _ATTRIBUTES,
+)
+MessageField = Annotated[str, MESSAGE_FIELD]
