@@ -55,9 +55,7 @@ def read_topics(
         return _read_to_end(consumer, set(partitions), on_records, time.monotonic() + timeout_s)
 
 
-def _read_to_end(
-    consumer: Consumer, unread: set[tuple[str, int]], on_records: OnRecords, deadline: float
-) -> int:
+def _read_to_end(consumer: Consumer, unread: set[tuple[str, int]], on_records: OnRecords, deadline: float) -> int:
     count = 0
     while unread:
         if time.monotonic() > deadline:

@@ -17,9 +17,7 @@ MakeTopic = Callable[..., str]
 def produce(settings: Settings, topic: str, count: int) -> None:
     with RawProducer(settings) as producer:
         for number in range(count):
-            producer.send(
-                topic, b"%d" % number, b"k%d" % (number % 7), timestamp_ms=1_000, headers=[("n", b"\xff")]
-            )
+            producer.send(topic, b"%d" % number, b"k%d" % (number % 7), timestamp_ms=1_000, headers=[("n", b"\xff")])
 
 
 def values(settings: Settings, topics: list[str], isolation: Isolation = "read_committed") -> list[bytes]:

@@ -83,9 +83,7 @@ class Fleet:
             if answers and answers == before and all(answer == answers[0] for answer in answers):
                 return dict(answers[0])
             if time.monotonic() > deadline:
-                raise HeadraceError(
-                    f"the workers do not agree about {_TABLE}: {[dict(each) for each in answers]}"
-                )
+                raise HeadraceError(f"the workers do not agree about {_TABLE}: {[dict(each) for each in answers]}")
             before = answers
             time.sleep(_AGAIN_S)
 

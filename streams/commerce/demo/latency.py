@@ -89,14 +89,10 @@ def measure_latency(settings: Settings, messages: Sequence[DemoMessage]) -> tupl
     if probe.failure is not None:
         raise probe.failure
     latencies = [
-        (seen - probe.sent_at[index]) * 1000
-        for index, seen in probe.seen_at.items()
-        if index in probe.sent_at
+        (seen - probe.sent_at[index]) * 1000 for index, seen in probe.seen_at.items() if index in probe.sent_at
     ]
     if not latencies:
-        raise HeadraceError(
-            f"none of {len(messages)} messages at {RATE_PER_S}/s arrived within {_LATE_S:.0f} s"
-        )
+        raise HeadraceError(f"none of {len(messages)} messages at {RATE_PER_S}/s arrived within {_LATE_S:.0f} s")
     p99 = sorted(latencies)[int(len(latencies) * 0.99)]
     return Latency(statistics.median(latencies), p99, len(latencies)), sent
 

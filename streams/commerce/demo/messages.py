@@ -5,6 +5,7 @@ high priority go to express-processing and order-events, all others to standard-
 router's dead letters. Nothing of streams.routing is used, so that a mistake there cannot hide here.
 """
 
+import struct
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -26,6 +27,7 @@ _THRESHOLD = Decimal(1000)
 _BROKEN_EVERY = 199  # one in 199 is broken, the ten ways in turn: 502 of 100,000
 _PRIORITIES = (b"high", b"normal", b"low", None)
 _TTL_S = 3600
+_BINARY_EVERY = 50  # one in fifty carries a header that is not text, and has to pass untouched all the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ class Generator:
             ("ce_time", time.isoformat().encode()),
             index_header(index),
         ]
+        if index % _BINARY_EVERY == 0:
+            headers.append(("demo-trace", struct.pack(">Q", index | 1 << 63)))
         if with_ttl:
             headers.append(("ttl", b"%d" % _TTL_S))
         if priority is not None:

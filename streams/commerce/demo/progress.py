@@ -39,9 +39,7 @@ def records_in(settings: Settings, topic: str) -> int:
 
 def _partitions(admin: AdminClient, topic: str) -> list[TopicPartition]:
     known = admin.list_topics(timeout=_REQUEST_S).topics
-    return (
-        [TopicPartition(topic, partition) for partition in known[topic].partitions] if topic in known else []
-    )
+    return [TopicPartition(topic, partition) for partition in known[topic].partitions] if topic in known else []
 
 
 def _ends(admin: AdminClient, partitions: list[TopicPartition]) -> list[int]:

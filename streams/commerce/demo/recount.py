@@ -117,9 +117,7 @@ class Recount:
             elif count > expected:
                 tally.found_off(DOUBLED, f"message {index} in {topic}, {count} times")
         tally.sent = len(self._seen.get(SOURCE, ()))
-        tally.destinations.update(
-            {topic: seen.total() for topic, seen in self._seen.items() if topic != SOURCE}
-        )
+        tally.destinations.update({topic: seen.total() for topic, seen in self._seen.items() if topic != SOURCE})
         return tally
 
     def _presence(self) -> Iterator[tuple[str, int, int, int]]:

@@ -12,9 +12,7 @@ PACE_PER_S = 6_000  # a router worker takes more; so what lags is what the kill 
 _CHUNK = 100
 
 
-def send_paced(
-    settings: Settings, messages: Sequence[DemoMessage], on_sent: Callable[[int], None]
-) -> list[Sent]:
+def send_paced(settings: Settings, messages: Sequence[DemoMessage], on_sent: Callable[[int], None]) -> list[Sent]:
     """Send `messages` in order at 6,000/s; `on_sent(count)` is called every hundred.
 
     Raises:

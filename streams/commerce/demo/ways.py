@@ -60,14 +60,19 @@ def truncated_value(sound: Sound, breaking: Breaking) -> Sound:
     return replace(sound, value=sound.value[: _FRAME_BYTES + breaking.random.randint(1, 15)])
 
 
+def out_of_range_decimal(sound: Sound, _: Breaking) -> Sound:
+    """A total of 10,000,000,000,000.00 where the contract allows twelve digits."""
+    start = _FRAME_BYTES
+    for _string in ("order_id", "customer_id"):
+        start += 1 + sound.value[start] // 2  # Avro's zigzag length, one byte for a string this short
+    end = start + 1 + sound.value[start] // 2
+    total = (10**15).to_bytes(8, "big", signed=True)
+    return replace(sound, value=sound.value[:start] + bytes([2 * len(total)]) + total + sound.value[end:])
+
+
 def missing_type(sound: Sound, _: Breaking) -> Sound:
     """CloudEvents headers without ce_type."""
     return replace(sound, headers=sound.header_removed("ce_type"))
-
-
-def mismatched_type(sound: Sound, _: Breaking) -> Sound:
-    """A sound order that says it is an order_line."""
-    return replace(sound, headers=sound.header_set("ce_type", b"order_line"))
 
 
 def undecodable_header(sound: Sound, _: Breaking) -> Sound:
@@ -96,8 +101,8 @@ WAYS: tuple[tuple[Way, Category], ...] = (
     (unknown_schema_id, Category.INVALID_FORMAT),
     (another_contract, Category.INVALID_FORMAT),
     (truncated_value, Category.INVALID_FORMAT),
+    (out_of_range_decimal, Category.INVALID_FORMAT),
     (missing_type, Category.INVALID_FORMAT),
-    (mismatched_type, Category.INVALID_FORMAT),
     (undecodable_header, Category.INVALID_FORMAT),
     (expired_ttl, Category.EXPIRED),
     (too_large, Category.INVALID_FORMAT),

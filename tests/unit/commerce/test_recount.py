@@ -92,9 +92,7 @@ def test_a_lost_record_is_missing(run: list[tuple[Outcome, str]], data: st.DataO
 
 
 @given(runs, st.data())
-def test_a_record_delivered_again_at_once_is_doubled(
-    run: list[tuple[Outcome, str]], data: st.DataObject
-) -> None:
+def test_a_record_delivered_again_at_once_is_doubled(run: list[tuple[Outcome, str]], data: st.DataObject) -> None:
     messages = sent(run)
     found = list(routed(messages))
     at = data.draw(st.integers(0, len(found) - 1))
@@ -152,9 +150,7 @@ def without_index(record: Found) -> Found:
         (without_index, {STRANGE, MISSING}),
     ],
 )
-def test_each_mistake_with_a_routed_record_is_found(
-    mistake: Callable[[Found], Found], kinds: set[str]
-) -> None:
+def test_each_mistake_with_a_routed_record_is_found(mistake: Callable[[Found], Found], kinds: set[str]) -> None:
     messages = sent([(TO_STANDARD, "a")])
     found = [mistake(record) if record.topic == STANDARD else record for record in routed(messages)]
     result = tally(messages, found)
@@ -178,10 +174,7 @@ def test_a_dead_letter_for_another_reason_is_found(header: str, value: bytes | N
 
 def test_a_sound_message_among_the_dead_letters_is_missing_and_misrouted() -> None:
     messages = sent([(TO_STANDARD, "a")])
-    found = [
-        replace(record, topic=DEAD_LETTERS) if record.topic == STANDARD else record
-        for record in routed(messages)
-    ]
+    found = [replace(record, topic=DEAD_LETTERS) if record.topic == STANDARD else record for record in routed(messages)]
     assert set(tally(messages, found).off) == {MISSING, MISROUTED, WRONG_REASON}
 
 
