@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -32,7 +33,7 @@ class Broker(Protocol):
 
     @property
     def identity(self) -> str:
-        """What finds it again from another process: `pid:start time`, or a container's id."""
+        """What tells it from all others: `pid:start time`, or a container's id; empty when it never ran."""
 
     def start(self, overrides: Settings) -> None:
         """Start it on its own port and data; does not wait until it answers."""
@@ -63,30 +64,30 @@ class JavaBroker:
     """A Kafka JVM on this machine.
 
     Args:
-        distribution: the jars and how to start them.
+        distribution: finds or makes the jars; asked only when the broker starts.
         layout: the cluster it belongs to.
         node: which of its nodes it is.
-        folder: the cluster's folder; data, settings and log of the broker are in it.
+        folder: the cluster's folder; the broker's data, settings, log and pid file are in it, so that another
+            process finds it again there.
         heap_mb: maximal heap.
         leashed: it dies with this process.
-        identity: `pid:start time` of the running one, when an earlier command started it.
         options: further options of the JVM.
     """
 
     def __init__(
         self,
-        distribution: Distribution,
+        distribution: Callable[[], Distribution],
         layout: Layout,
         node: Node,
         folder: Path,
         *,
         heap_mb: int,
         leashed: bool,
-        identity: str | None = None,
         options: tuple[str, ...] = (),
     ) -> None:
         self.node = node
-        self.process = Process.parse(identity) if identity else None
+        self._pid_file = folder / f"broker-{node.id}.pid"
+        self.process = Process.parse(self._pid_file.read_text()) if self._pid_file.exists() else None
         self.log = folder / f"broker-{node.id}.log"
         self._distribution = distribution
         self._layout = layout
@@ -98,7 +99,7 @@ class JavaBroker:
 
     @property
     def identity(self) -> str:
-        """`pid:start time` of its last process, empty before the first start."""
+        """`pid:start time` of its last process."""
         return str(self.process or "")
 
     def start(self, overrides: Settings) -> None:
@@ -107,14 +108,15 @@ class JavaBroker:
         self._properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         if not (self._data / "meta.properties").exists():
             self._format()
-        command = self._distribution.command(
+        command = self._distribution().command(
             "kafka.Kafka", str(self._properties), heap_mb=self._heap_mb, options=self._options
         )
         self.process = launch(command, self.log, leashed=self._leashed)
+        self._pid_file.write_text(str(self.process))
 
     def _format(self) -> None:
         arguments = ("format", "-t", self._layout.cluster_id, "-c", str(self._properties))
-        command = self._distribution.command("kafka.tools.StorageTool", *arguments, heap_mb=64)
+        command = self._distribution().command("kafka.tools.StorageTool", *arguments, heap_mb=64)
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 no shell
         if done.returncode != 0:
             reason = (done.stderr or done.stdout).strip().splitlines()[-1:]

@@ -1,9 +1,9 @@
 """Decides where a cluster's brokers run: containers if a Docker engine answers, else Java processes."""
 
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 from streams.dev import docker
@@ -11,6 +11,7 @@ from streams.dev.broker import Broker, JavaBroker
 from streams.dev.distribution import Distribution, Say, prepare
 from streams.dev.layout import Layout, Node, new_layout
 from streams.dev.readiness import admin_client, answers, await_condition, group_coordinator_answers
+from streams.errors import NotReachable
 
 ARCHIVING_S = 120.0  # dumping 50 MB of classes on a busy machine
 TRAINING_HEAP_MB = 256
@@ -39,54 +40,45 @@ class Wanted:
         folder: data, settings and logs, one set a broker.
         heap_mb: maximal heap of each.
         leashed: they die with this process.
-        running: identities of those that an earlier command started, by node id.
+        say: told what takes long.
     """
 
     folder: Path
     heap_mb: int
     leashed: bool
-    running: Mapping[int, str] = field(default_factory=dict)
+    say: Say
 
 
-def choose_hosting(wanted: Wanted, say: Say, kind: str | None = None) -> Hosting:
+def choose_hosting(wanted: Wanted, kind: str | None = None) -> Hosting:
     """Docker or Java, by what this machine has (or `kind`, to stay with what existing data was made by).
 
     Raises:
-        ConfigurationRefused: neither is there; the message says what to install.
+        NotReachable: the data was made by a Docker engine that does not answer now.
     """
-    if kind == "docker" or (kind is None and docker.engine_answers()):
+    if kind == "docker" and not docker.engine_answers():
+        raise NotReachable(
+            f"the Kafka of {wanted.folder} is in Docker, and no engine answers; start it, or delete the folder"
+        )
+    if kind != "java" and docker.engine_answers():
         return Hosting("docker", docker.engine_host(), partial(_docker_broker, wanted))
-    return Hosting("java", "127.0.0.1", partial(_java_broker, wanted, prepare(_run_once, say)))
+    distribution = cache(partial(prepare, _run_once, wanted.say))
+    return Hosting("java", "127.0.0.1", partial(_java_broker, wanted, distribution))
 
 
 def _docker_broker(wanted: Wanted, layout: Layout, node: Node) -> Broker:
-    return docker.DockerBroker(
-        layout,
-        node,
-        heap_mb=wanted.heap_mb,
-        leashed=wanted.leashed,
-        container_id=wanted.running.get(node.id),
-    )
+    return docker.DockerBroker(layout, node, heap_mb=wanted.heap_mb, leashed=wanted.leashed)
 
 
-def _java_broker(wanted: Wanted, distribution: Distribution, layout: Layout, node: Node) -> Broker:
-    return JavaBroker(
-        distribution,
-        layout,
-        node,
-        wanted.folder,
-        heap_mb=wanted.heap_mb,
-        leashed=wanted.leashed,
-        identity=wanted.running.get(node.id),
-    )
+def _java_broker(wanted: Wanted, kafka: Callable[[], Distribution], layout: Layout, node: Node) -> Broker:
+    return JavaBroker(kafka, layout, node, wanted.folder, heap_mb=wanted.heap_mb, leashed=wanted.leashed)
 
 
 def _run_once(distribution: Distribution, options: tuple[str, ...]) -> None:
-    """Run a broker from start to clean stop, doing what a client's first minute does."""
+    """Run a broker from start to clean stop, doing what a client's first seconds do."""
     layout = new_layout(1)
     with tempfile.TemporaryDirectory(prefix="headrace-kafka-") as name:
         broker = JavaBroker(
-            distribution,
+            lambda: distribution,
             layout,
             layout.nodes[0],
             Path(name),

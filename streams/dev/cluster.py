@@ -3,6 +3,8 @@
 import shutil
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 from streams.dev.broker import Broker, BrokerFailed
 from streams.dev.brokers import Hosting, Wanted, choose_hosting
 from streams.dev.distribution import Say
-from streams.dev.layout import Layout, new_layout
+from streams.dev.layout import Layout, free_nodes, new_layout
 from streams.dev.ports import is_free
 from streams.dev.readiness import admin_client, answers, await_condition, group_coordinator_answers, in_sync
 
@@ -31,13 +33,12 @@ class KafkaCluster:
 
     Args:
         brokers: 1, or 3 (replication 3, min.insync.replicas 2).
-        folder: where its data stays; without it a temporary folder that `close` deletes.
+        folder: where its data stays and its running brokers are found; else a temporary one, which ends with
+            `close`.
         heap_mb: heap of each broker; 256 serves tests, a benchmark or soak may want 1024.
         overrides: broker settings besides (or instead of) those of `streams.dev.layout`.
         detached: it outlives this process (`headrace dev up`); otherwise it dies with it, even on kill -9.
         say: told what takes long.
-        running: identities of brokers that an earlier command left running, by node id.
-        kind: `docker` or `java`, where existing data in `folder` needs it; else what this machine has.
     """
 
     def __init__(
@@ -49,17 +50,13 @@ class KafkaCluster:
         overrides: Mapping[str, str] | None = None,
         detached: bool = False,
         say: Say = silent,
-        running: Mapping[int, str] | None = None,
-        kind: str | None = None,
     ) -> None:
         self.size = brokers
         self.folder = folder or Path(tempfile.mkdtemp(prefix="headrace-kafka-"))
-        self.kind = kind
         self.brokers: dict[int, Broker] = {}
         self._temporary = folder is None
         self._overrides = dict(overrides or {})
-        self._wanted = Wanted(self.folder, heap_mb, leashed=not detached, running=running or {})
-        self._say = say
+        self._wanted = Wanted(self.folder, heap_mb, not detached, say)
         self._up: set[int] = set()  # started by us and not ended by us: one that is missing ended by itself
         self._layout: Layout | None = None
 
@@ -80,26 +77,38 @@ class KafkaCluster:
         """Its id, which every answer is checked against."""
         return self.layout.cluster_id
 
-    def open(self) -> Self:
-        """Settle ids and addresses, starting nothing: existing data keeps its id and, if free, its ports."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        hosting = choose_hosting(self._wanted, self._say, self.kind)
-        self.kind = hosting.kind
-        path = self.folder / LAYOUT
-        layout = Layout.load(path) if path.exists() else new_layout(self.size, hosting.host)
-        if hosting.kind == "java" and not self._wanted.running and not all(map(is_free, layout.ports)):
-            layout = new_layout(self.size, hosting.host, layout.cluster_id)
-        self._arrange(hosting, layout)
+    def find(self) -> Self:
+        """See the cluster that `folder` holds, running or not, and change nothing."""
+        layout = Layout.load(self.folder / LAYOUT)
+        self._arrange(choose_hosting(self._wanted, layout.kind), layout)
         return self
 
+    def _settle(self) -> None:
+        """Settle ids and addresses: existing data keeps its id and, if they are free, its ports."""
+        path = self.folder / LAYOUT
+        if path.exists():
+            self.find()
+            if self._alive() or all(map(is_free, self.layout.ports)):
+                return
+            layout = replace(self.layout, nodes=free_nodes(self.size))
+            hosting = choose_hosting(self._wanted, layout.kind)
+        else:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            hosting = choose_hosting(self._wanted)
+            layout = new_layout(self.size, hosting.host, hosting.kind)
+        layout.save(path)
+        self._arrange(hosting, layout)
+
     def _arrange(self, hosting: Hosting, layout: Layout) -> None:
-        layout.save(self.folder / LAYOUT)
         self._layout = layout
         self.size = len(layout.nodes)
         self.brokers = {node.id: hosting.make(layout, node) for node in layout.nodes}
 
+    def _alive(self) -> set[int]:
+        return {node for node, broker in self.brokers.items() if broker.alive()}
+
     def start(self, timeout_s: float = READY_S) -> Self:
-        """Start every broker that does not run and wait until the cluster serves.
+        """Start every broker that does not run and wait until the cluster serves; else it leaves none behind.
 
         Raises:
             BrokerFailed: a broker ended by itself; the message says why.
@@ -107,29 +116,28 @@ class KafkaCluster:
             ConfigurationRefused: nothing to run it with; the message says what to install.
         """
         for attempt in range(1, PORT_ATTEMPTS + 1):
-            if not self.brokers:
-                self.open()
             try:
                 self._start_all(timeout_s)
             except BrokerFailed as error:
-                self.kill_all()
-                self.brokers = {}
                 # Somebody took a port between our look and the broker's: look again.
                 if "Address already in use" not in str(error) or attempt == PORT_ATTEMPTS:
                     raise
-            except BaseException:
-                self.kill_all()
-                raise
             else:
                 break
         return self
 
     def _start_all(self, timeout_s: float) -> None:
-        for node, broker in self.brokers.items():
-            if not broker.alive():
+        self._settle()
+        self._up = self._alive()
+        missing = sorted(self.brokers.keys() - self._up)
+        try:
+            for node in missing:
                 self._start_one(node)
-            self._up.add(node)
-        self.wait_ready(timeout_s)
+            self.wait_ready(timeout_s)
+        except BaseException:  # an interrupt too: nobody else knows these processes yet
+            for node in missing:
+                self.kill(node)
+            raise
 
     def wait_ready(self, timeout_s: float = READY_S) -> None:
         """Wait until every running broker answers for itself and groups work.
@@ -192,8 +200,9 @@ class KafkaCluster:
 
     def stop_all(self) -> None:
         """Stop every broker cleanly; its data stays."""
-        for node in self.brokers:
-            self.stop(node)
+        # At once: the last of three would wait in vain for the quorum that a clean stop needs.
+        with ThreadPoolExecutor(max_workers=len(self.brokers) or 1) as pool:
+            list(pool.map(self.stop, self.brokers))
 
     def kill_all(self) -> None:
         """Kill every broker."""

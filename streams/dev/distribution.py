@@ -46,9 +46,7 @@ class Distribution:
     jars: Path
     archive: Path
 
-    def command(
-        self, main_class: str, *arguments: str, heap_mb: int, options: tuple[str, ...] = ()
-    ) -> list[str]:
+    def command(self, main_class: str, *arguments: str, heap_mb: int, options: tuple[str, ...] = ()) -> list[str]:
         """Command line of one of Kafka's programs, with what makes it start fast and stay small."""
         shared = [f"-XX:SharedArchiveFile={self.archive}"] if self.archive.exists() and not options else []
         return [
@@ -103,9 +101,7 @@ def _lock(path: Path, say: Say) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             say("another process is preparing Kafka; waiting for it")
-            fcntl.flock(
-                file, fcntl.LOCK_EX
-            )  # bounded by the holder's own limits; the kernel frees it if it dies
+            fcntl.flock(file, fcntl.LOCK_EX)  # bounded by the holder's own limits; the kernel frees it if it dies
         yield
 
 
@@ -145,9 +141,7 @@ def _run_maven(command: list[str], environment: dict[str, str], say: Say) -> Non
         limit.cancel()
     if maven.returncode != 0:
         reason = errors[0] if errors else f"it ended with {maven.returncode}"
-        raise ConfigurationRefused(
-            f"Maven could not copy Kafka's jars: {reason}; check `mvn` and the network"
-        )
+        raise ConfigurationRefused(f"Maven could not copy Kafka's jars: {reason}; check `mvn` and the network")
 
 
 def _make_archive(distribution: Distribution, run_broker: RunBroker, say: Say) -> None:

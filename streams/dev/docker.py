@@ -43,13 +43,6 @@ def engine_host() -> str:
     return "127.0.0.1" if host == "localhost" else host
 
 
-def container(container_id: str) -> Any | None:
-    """Return the existing container of that id, None when there is none."""
-    engine = _engine()
-    found = engine.client.containers.list(all=True, filters={"id": container_id})
-    return found[0] if found else None
-
-
 def _engine() -> Any:
     try:
         from testcontainers.core.docker_client import DockerClient  # noqa: PLC0415 optional
@@ -68,21 +61,20 @@ class DockerBroker:
         node: which of its nodes it is.
         heap_mb: maximal heap.
         leashed: testcontainers' reaper ends it when this process has gone.
-        container_id: the existing container, when an earlier command made it.
     """
 
-    def __init__(
-        self, layout: Layout, node: Node, *, heap_mb: int, leashed: bool, container_id: str | None = None
-    ) -> None:
+    def __init__(self, layout: Layout, node: Node, *, heap_mb: int, leashed: bool) -> None:
         self.node = node
         self._layout = layout
         self._heap_mb = heap_mb
         self._leashed = leashed
-        self._container: Any = container(container_id) if container_id else None
+        self._name = f"headrace-{layout.cluster_id}-{node.id}"
+        existing = _engine().client.containers.list(all=True, filters={"name": f"^/{self._name}$"})
+        self._container: Any = existing[0] if existing else None
 
     @property
     def identity(self) -> str:
-        """Id of its container, empty before the first start."""
+        """Id of its container."""
         return str(self._container.id) if self._container else ""
 
     def start(self, overrides: Settings) -> None:
@@ -99,7 +91,7 @@ class DockerBroker:
         testcontainers_config.ryuk_disabled = not self._leashed
         name = f"kafka-{self.node.id}"
         settings = {**container_settings(self._layout, self.node, overrides), "log.dirs": DATA}
-        made = DockerContainer(IMAGE).with_name(f"headrace-{self._layout.cluster_id}-{self.node.id}")
+        made = DockerContainer(IMAGE).with_name(self._name)
         made.with_bind_ports(9092, self.node.port).with_kwargs(hostname=name)
         made.with_network(self._network()).with_network_aliases(name)
         made.with_envs(CLUSTER_ID=self._layout.cluster_id, KAFKA_HEAP_OPTS=f"-Xmx{self._heap_mb}m")

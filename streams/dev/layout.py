@@ -23,11 +23,12 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A cluster's identity and addresses; they stay while its data stays."""
+    """A cluster's identity, its addresses, and where it runs (`java`, `docker`); they stay with its data."""
 
     cluster_id: str
     nodes: tuple[Node, ...]
     host: str = "127.0.0.1"
+    kind: str = "java"
 
     @property
     def bootstrap_servers(self) -> str:
@@ -48,14 +49,18 @@ class Layout:
         """Read what `save` wrote."""
         content = json.loads(path.read_text())
         nodes = tuple(Node(**node) for node in content["nodes"])
-        return cls(content["cluster_id"], nodes, content["host"])
+        return cls(content["cluster_id"], nodes, content["host"], content["kind"])
 
 
-def new_layout(brokers: int, host: str = "127.0.0.1", cluster_id: str | None = None) -> Layout:
-    """Return a cluster on ports that are free now, with a new id unless its data already has one."""
+def new_layout(brokers: int, host: str = "127.0.0.1", kind: str = "java") -> Layout:
+    """Return a new cluster."""
+    return Layout(new_cluster_id(), free_nodes(brokers), host, kind)
+
+
+def free_nodes(brokers: int) -> tuple[Node, ...]:
+    """Return brokers on ports that are free now."""
     ports = free_ports(2 * brokers)
-    nodes = tuple(Node(i + 1, ports[2 * i], ports[2 * i + 1]) for i in range(brokers))
-    return Layout(cluster_id or new_cluster_id(), nodes, host)
+    return tuple(Node(i + 1, ports[2 * i], ports[2 * i + 1]) for i in range(brokers))
 
 
 def new_cluster_id() -> str:

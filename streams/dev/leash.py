@@ -1,8 +1,8 @@
 """Runs a command that dies with its owner: `python leash.py OWNER_PID COMMAND...` (a script, never imported).
 
-A test run that is killed with -9 cannot clean up; the kernel's parent-death signal alone still works then. It is
-set here, in a process of its own between fork and exec, because Python code that runs after fork in a process
-with threads (`preexec_fn`) may deadlock. Where there is no such signal the command runs unleashed.
+A test run that is killed with -9 cannot clean up; the kernel's parent-death signal alone still works then.
+It is set here, in a process of its own between fork and exec, because Python code that runs after fork in a
+process with threads (`preexec_fn`) may deadlock. Where there is no such signal the command runs unleashed.
 """
 
 import ctypes

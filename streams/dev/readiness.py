@@ -56,17 +56,13 @@ def answers(admin: AdminClient, cluster_id: str, brokers: int) -> bool:
     """
     metadata: Any = admin.list_topics(timeout=REQUEST_S)
     if metadata.cluster_id is not None and metadata.cluster_id != cluster_id:
-        raise WrongCluster(
-            f"expected cluster {cluster_id}, but cluster {metadata.cluster_id} answers on this port"
-        )
+        raise WrongCluster(f"expected cluster {cluster_id}, but cluster {metadata.cluster_id} answers on this port")
     return len(metadata.brokers) >= brokers
 
 
 def group_coordinator_answers(admin: AdminClient) -> bool:
     """Whether consumer groups work; the first question makes the broker create its offsets topic."""
-    admin.describe_consumer_groups(["headrace-warm-up"], request_timeout=REQUEST_S)[
-        "headrace-warm-up"
-    ].result()
+    admin.describe_consumer_groups(["headrace-warm-up"], request_timeout=REQUEST_S)["headrace-warm-up"].result()
     return True
 
 

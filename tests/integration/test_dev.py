@@ -16,9 +16,7 @@ from streams.dev.readiness import cluster_id_of
 StartCluster = Callable[..., KafkaCluster]
 
 
-def test_the_shared_broker_has_what_tests_make_on_it(
-    settings: Settings, make_topic: Callable[..., str]
-) -> None:
+def test_the_shared_broker_has_what_tests_make_on_it(settings: Settings, make_topic: Callable[..., str]) -> None:
     topic = make_topic("dev", partitions=3)
     metadata: Any = AdminClient({"bootstrap.servers": settings.bootstrap_servers()}).list_topics(timeout=10)
     assert len(metadata.topics[topic].partitions) == 3
