@@ -1,9 +1,19 @@
 """What a stage is, as plain data: its sources, tables and where it may write. Knows no Faust and no Kafka."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from streams.topology import names
+
+
+class TP(NamedTuple):
+    """A topic and partition; hashable, unlike confluent_kafka's."""
+
+    topic: str
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,201 @@
+"""A batch: consecutive records of one partition, handed to an agent at once, each isolated from the others.
+
+What a record sent and wrote while it was handled stands or falls with it: a raise undoes both, makes a dead letter,
+and the rest of the batch stands. Faust agents get batches from their stream.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from operator import length_hint
+from typing import Any
+
+from confluent_kafka import KafkaError, Message
+
+from streams.engine.cycle import Cycle
+from streams.engine.dead_letters import Failure, Headers, dead_letter_headers
+from streams.engine.stage import TP
+from streams.engine.state import WriteSet
+from streams.errors import ConfigurationRefused, MessageRefused
+
+# topic, value, key, partition (-1: by key), timestamp in ms (0: now), headers
+Output = tuple[str, bytes | None, bytes | None, int, int, Headers | None]
+
+
+class Batch:
+    """Records of one partition in offset order.
+
+    Attributes:
+        topic: where they came from.
+        partition: its partition.
+        records: confluent_kafka messages; key(), value() and headers() decode only when called.
+        out: what the batch puts out; on a hot path append an `Output` tuple here instead of calling `send`.
+        route: the route that was matched last; names it in the dead letter of a refused produce.
+        failures: dead letters by (category, route), counted for the metrics.
+    """
+
+    __slots__ = (
+        "_cursor", "_dead_letters", "_known_topics", "_refused", "_stage", "_written", "callbacks", "cycle", "done",
+        "failures", "marks", "out", "partition", "records", "route", "topic",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        topic: str,
+        partition: int,
+        records: list[Message],
+        *,
+        stage: str,
+        dead_letters: str,
+        known_topics: Mapping[str, int],
+        cycle: Cycle,
+        refused: Mapping[int, KafkaError] | None = None,
+        traced: bool = False,
+    ) -> None:
+        self.topic = topic
+        self.partition = partition
+        self.records = records
+        self.out: list[Output] = []
+        self.route: str | None = None
+        self.failures: dict[tuple[str, str | None], int] = {}
+        self.callbacks: list[Callable[[float], None]] = []
+        self.cycle = cycle
+        self.marks: list[tuple[int, int]] | None = [] if traced else None
+        self.done = False
+        self._cursor = iter(records)
+        self._stage = stage
+        self._dead_letters = dead_letters
+        self._known_topics = known_topics
+        self._refused = refused
+        self._written: list[WriteSet] = []
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @property
+    def next_offset(self) -> int:
+        """Offset after the last record: what will be committed."""
+        offset = self.records[-1].offset()
+        assert offset is not None  # noqa: S101 a consumed record has one
+        return offset + 1
+
+    def where(self) -> str:
+        """The record that is being handled, or the batch's first: for naming what an agent does not finish."""
+        handled = len(self.records) - length_hint(self._cursor)
+        return f"{self.topic}/{self.partition}@{self.records[max(handled - 1, 0)].offset()}"
+
+    def partitions_of(self, topic: str) -> int:
+        """Number of partitions of a topic that this stage may send to."""
+        return self._known_topics[topic]
+
+    def state(self, table: str | Any) -> WriteSet:
+        """This partition's rows of a table (its name, or a Faust table of this stage) as this cycle sees them.
+
+        Raises:
+            ConfigurationRefused: the stage has no such table.
+        """
+        name = table if isinstance(table, str) else table.name
+        try:
+            writes = self.cycle.write_set(name, self.partition)
+        except KeyError:
+            raise ConfigurationRefused(
+                f"stage {self._stage} has no table {name} here; declare it in the stage's tables"
+            ) from None
+        if writes not in self._written:
+            self._written.append(writes)
+        return writes
+
+    def send(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None = None,
+        *,
+        partition: int = -1,
+        timestamp_ms: int = 0,
+        headers: Headers | None = None,
+    ) -> None:
+        """Put out a record in this cycle's transaction.
+
+        Raises:
+            MessageRefused: the topic or partition does not exist, or the stage does not declare it.
+        """
+        partitions = self._known_topics.get(topic)
+        if partitions is None:
+            raise MessageRefused(f"stage {self._stage} may not send to {topic}: not among its destinations")
+        if partition >= partitions:
+            raise MessageRefused(f"{topic} has {partitions} partitions; there is no partition {partition}")
+        self.out.append((topic, value, key, partition, timestamp_ms, headers))
+
+    def after_commit(self, call: Callable[[float], None]) -> None:
+        """Call `call(commit's unix time)` on the engine's thread once this batch is committed, and only then."""
+        self.callbacks.append(call)
+
+    def each(self, handle: Callable[[Message], None]) -> None:
+        """Handle every record; one that raises becomes a dead letter and leaves nothing else behind."""
+        if self._refused or self.marks is not None:
+            self._each_traced(handle)
+            return
+        out = self.out
+        written = self._written
+        self._cursor = iter(self.records)
+        for record in self._cursor:
+            mark = len(out)
+            try:
+                handle(record)
+            except Exception as error:  # noqa: BLE001 this is where any error becomes a dead letter
+                self._bury(record, error, mark)
+            for writes in written:
+                if writes.undo:
+                    writes.undo.clear()
+
+    def _each_traced(self, handle: Callable[[Message], None]) -> None:
+        """As `each`, after a refused produce: notes which record put out what, and buries the convicted."""
+        refused = self._refused or {}
+        origin = TP(self.topic, self.partition)
+        for record in self.records:
+            mark = len(self.out)
+            offset = record.offset()
+            assert offset is not None  # noqa: S101 a consumed record has one
+            try:
+                handle(record)
+                if offset in refused:
+                    raise _conviction(refused[offset], self.route)  # noqa: TRY301 it is buried like any other
+            except Exception as error:  # noqa: BLE001 this is where any error becomes a dead letter
+                self._bury(record, error, mark)
+            for writes in self._written:
+                for key, _ in writes.undo:
+                    writes.origins[key] = (origin, offset)
+                writes.undo.clear()
+            if self.marks is not None:
+                self.marks.append((len(self.out), offset))
+
+    def _bury(self, record: Message, error: Exception, mark: int) -> None:
+        del self.out[mark:]
+        for writes in self._written:
+            writes.rollback()
+        offset = record.offset()
+        failure = Failure(
+            stage=self._stage,
+            topic=self.topic,
+            partition=self.partition,
+            offset=-1 if offset is None else offset,
+            error=error,
+            route=getattr(error, "route", None),
+            failed_at=time.time(),
+        )
+        counted = (failure.category, failure.route)
+        self.failures[counted] = self.failures.get(counted, 0) + 1
+        headers = dead_letter_headers(_readable_headers(record), failure)
+        self.out.append((self._dead_letters, record.value(), record.key(), -1, max(record.timestamp()[1], 0), headers))
+
+
+def _readable_headers(record: Message) -> Headers:
+    """The record's headers; none where their names are not UTF-8, which librdkafka's binding cannot give."""
+    try:
+        return list(record.headers() or ())
+    except UnicodeDecodeError:
+        return []
+
+
+def _conviction(error: KafkaError, route: str | None) -> MessageRefused:
+    return MessageRefused(f"the broker refused what this record put out: {error.name()}: {error.str()}", route=route)

@@ -1,0 +1,69 @@
+"""What a dead letter looks like: the original record plus headers that say why (design, section 7). Pure."""
+
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from streams.errors import category_of
+
+Headers = list[tuple[str, str | bytes | None]]  # the binding takes str too; consumed values are bytes
+
+_STACKTRACE_BYTES = 4096
+_MESSAGE_BYTES = 1024
+_ERROR = "__streams.errors."
+_OWN = frozenset(
+    {_ERROR + name for name in ("exception", "message", "stacktrace", "topic", "partition", "offset")}
+    | {f"headrace-{name}" for name in ("category", "stage", "route", "attempts", "first-failed-at", "last-failed-at")}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One record that failed: where it came from, why, and when (unix seconds)."""
+
+    stage: str
+    topic: str
+    partition: int
+    offset: int
+    error: BaseException
+    route: str | None
+    failed_at: float
+    attempts: int = 1
+
+    @property
+    def category(self) -> str:
+        """Header `headrace-category`."""
+        return category_of(self.error).value
+
+
+def dead_letter_headers(original: Sequence[tuple[str, str | bytes | None]] | None, failure: Failure) -> Headers:
+    """Headers of the dead letter: the original's, with those of an earlier failure replaced.
+
+    The names are Kafka Streams' (`__streams.errors.*`) and ours; all are UTF-8, numbers decimal, times RFC 3339.
+    """
+    error = failure.error
+    trace = "".join(traceback.format_exception(error))
+    at = datetime.fromtimestamp(failure.failed_at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    headers: Headers = [header for header in original or () if header[0] not in _OWN]
+    headers += [
+        (_ERROR + "exception", type(error).__name__.encode()),
+        (_ERROR + "message", _cut(str(error), _MESSAGE_BYTES)),
+        (_ERROR + "stacktrace", _cut(trace, _STACKTRACE_BYTES)),
+        (_ERROR + "topic", failure.topic.encode()),
+        (_ERROR + "partition", b"%d" % failure.partition),
+        (_ERROR + "offset", b"%d" % failure.offset),
+        ("headrace-category", failure.category.encode()),
+        ("headrace-stage", failure.stage.encode()),
+        ("headrace-attempts", b"%d" % failure.attempts),
+        ("headrace-first-failed-at", at.encode()),
+        ("headrace-last-failed-at", at.encode()),
+    ]
+    if failure.route is not None:
+        headers.append(("headrace-route", failure.route.encode()))
+    return headers
+
+
+def _cut(text: str, limit: int) -> bytes:
+    """At most `limit` bytes of UTF-8, never half a character."""
+    return text.encode("utf-8", "replace")[:limit].decode("utf-8", "ignore").encode()

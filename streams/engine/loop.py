@@ -1,0 +1,414 @@
+"""The stage's thread: poll, hand batches to the agents, produce what they put out, commit. One transaction a cycle.
+
+Owns every Kafka client of the stage. The agents run on the event loop; this thread waits for them, so nothing is in
+flight when a rebalance callback runs (inside a poll) or a transaction ends.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException
+
+from streams.config import Settings
+from streams.engine import clients
+from streams.engine.batch import Batch
+from streams.engine.cluster import Cluster, ClusterFacts
+from streams.engine.cycle import AgentFailed, Cycle
+from streams.engine.meter import Meter
+from streams.engine.ownership import OpenStore, Ownership
+from streams.engine.producer import TransactionAborted, TransactionalProducer
+from streams.engine.sources import Runs, Sources
+from streams.engine.stage import TP, StageSpec
+from streams.engine.status import StageState
+from streams.engine.verdicts import Verdicts
+from streams.errors import ConfigurationRefused
+
+log = structlog.get_logger(__name__)
+
+BATCH_RECORDS = 500
+COMMIT_INTERVAL_S = 0.1
+IDLE_POLL_S = 0.5
+ACK_TIMEOUT_S = 8.0  # less than the transaction's timeout: a cycle that is given up is still ours to abort
+STOP_ACK_TIMEOUT_S = 5.0
+SAMPLE_S = 1.0
+TOPICS_WAIT_S = 10.0  # a broker that has just come back may not know its topics yet
+FOLLOWERS_COMMIT_S = 86_400 / 2  # at least daily; offsets.retention.minutes is a week by default
+
+Deliver = Callable[[Sequence[Batch], Cycle], None]
+
+
+class StageLoop:
+    """One stage's engine.
+
+    Args:
+        spec: the stage.
+        settings: where Kafka is and who this worker is.
+        deliver: hands batches to the agents; called on this thread.
+        open_store: makes a table partition's store.
+        ended: called on this thread when it is over, with the error that ended it or None.
+    """
+
+    def __init__(
+        self,
+        spec: StageSpec,
+        settings: Settings,
+        deliver: Deliver,
+        open_store: OpenStore,
+        ended: Callable[[BaseException | None], None],
+    ) -> None:
+        self.spec = spec
+        self.meter = Meter(spec.name)
+        self.state: StageState = "waiting"
+        self.reason = "it has not started yet"
+        self._settings = settings
+        self._deliver = deliver
+        self._open_store = open_store
+        self._ended = ended
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._main, name=f"engine-{spec.name}", daemon=True)
+        self._cycle: Cycle | None = None
+        self._cycle_records = 0
+        self._cycle_letters: dict[str, int] = {}
+        self._positions: dict[TP, int] = {}
+        self._verdicts = Verdicts(spec, settings.instance_id)
+        self._sampled_at = 0.0
+        self._followers_committed_at = 0.0
+        self._reported = ("", 0.0)
+
+    # -- life, called from other threads
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the thread to commit and end; `join` waits for it."""
+        self._stop.set()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end; False when it has not come in time."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    @property
+    def ownership(self) -> Ownership | None:
+        """What is owned now; None before the cluster was reached."""
+        return getattr(self, "_ownership", None)
+
+    @property
+    def partition_count(self) -> int:
+        """Partitions of the lead; 0 before the cluster was reached."""
+        known: Mapping[str, int] = getattr(self, "_known", {})
+        return known.get(self.spec.lead, 0)
+
+    # -- the thread
+
+    def _main(self) -> None:
+        error: BaseException | None = None
+        try:
+            if self._open():
+                while not self._stop.is_set():
+                    self._turn()
+            self.state, self.reason = "stopping", ""
+        except BaseException as failure:  # noqa: BLE001 whatever it is, the worker has to hear of it
+            error = failure
+            self.state, self.reason = "failed", str(failure) or repr(failure)
+        try:
+            self._close()
+        except (KafkaException, SystemError, RuntimeError) as failure:
+            log.warning("closing the stage", stage=self.spec.name, error=repr(failure))
+        if error is None:
+            self.state = "stopped"
+        self._ended(error)
+
+    def _open(self) -> bool:
+        """Reach the cluster, check its topics, fence predecessors, join the group; False when stopped meanwhile."""
+        cluster = Cluster(self._settings, self.spec, self._on_client_error("consumer"))
+        facts = self._facts(cluster)
+        if facts is None:
+            return False
+        self.state, self.reason = "starting", "joining its consumer group"
+        self._known: Mapping[str, int] = facts.partitions
+        on_error = self._on_client_error("producer")
+        conf = clients.producer_config(self._settings, self.spec, on_error, batch_size=facts.batch_size)
+        self._producer = TransactionalProducer(conf, self._stop.is_set)
+        if not self._producer.open(self._report):
+            return False
+        on_error = self._on_client_error("consumer")
+        self._sources = Sources(self.spec, self._settings, on_error)
+        restore_conf = clients.restore_config(self._settings, self.spec, on_error)
+        self._ownership = Ownership(self.spec, cluster, facts, self._sources, restore_conf, self._open_store)
+        self._sources.subscribe(self._on_assigned, self._on_revoked, self._on_lost)
+        return True
+
+    def _facts(self, cluster: Cluster) -> ClusterFacts | None:
+        changelogs = [self.spec.changelog(table.name) for table in self.spec.tables]
+        deadline: float | None = None
+        while cluster.wait(self._stop.is_set, self._report):
+            deadline = deadline or time.monotonic() + TOPICS_WAIT_S
+            try:
+                return cluster.facts(changelogs)
+            except KafkaException as error:
+                self._report(f"waiting for the cluster ({clients.name_of(error)})")
+            except ConfigurationRefused as refusal:
+                if time.monotonic() > deadline:
+                    raise
+                self._report(str(refusal))
+            self._stop.wait(0.1)
+        return None
+
+    def _report(self, reason: str) -> None:
+        """Say what the stage waits for: in its status at once, in the log every five seconds."""
+        self.reason = reason
+        said, at = self._reported
+        if reason != said or time.monotonic() - at > 5:  # noqa: PLR2004
+            self._reported = (reason, time.monotonic())
+            log.warning(reason, stage=self.spec.name)
+
+    def _on_client_error(self, kind: str) -> clients.ErrorCallback:
+        def on_error(error: KafkaError) -> None:
+            self.meter.client_error(kind, error)
+            level = log.error if error.fatal() else log.info
+            level("kafka client", stage=self.spec.name, client=kind, error=error.name(), text=error.str())
+            if error.code() in {KafkaError._AUTHENTICATION, KafkaError._ALL_BROKERS_DOWN}:  # noqa: SLF001
+                self.reason = f"Kafka: {error.str()}"
+
+        return on_error
+
+    def _turn(self) -> None:
+        """One poll and what follows from it."""
+        before = {p for p in self._ownership.states if self._ownership.running(p)}
+        runs = self._sources.receive(self._verdicts.poll_records, self._patience_s())
+        self._ownership.step()
+        try:
+            runs = self._accepted(runs, before)
+            drained = sum(len(run) for _, run in runs) < self._verdicts.poll_records // 4
+            if runs:
+                self._process(runs)
+            cycle = self._cycle
+            if cycle is not None and (drained or cycle.age_s() >= COMMIT_INTERVAL_S):
+                self._commit(cycle)
+            elif cycle is None:
+                self._commit_followers()
+        except (TransactionAborted, AgentFailed, KafkaException, SystemError) as error:
+            self._abort(error)
+        self._sample()
+
+    def _patience_s(self) -> float:
+        if self._ownership.busy:
+            return 0.0 if self._ownership.restorer else 0.01
+        if self._cycle is not None:
+            return max(0.0, COMMIT_INTERVAL_S - self._cycle.age_s())
+        return IDLE_POLL_S
+
+    def _accepted(self, runs: Runs, before: set[int]) -> Runs:
+        """Runs of partitions that were ours before and after the poll; the others are fetched again."""
+        strange = {tp.partition for tp, run in runs if not self._expected(tp, run, before)}
+        if not strange:
+            return runs
+        if self._cycle is not None and any(tp.partition in strange for tp in self._cycle.first):
+            raise TransactionAborted("error", f"partitions {strange} moved under an open cycle", outcome_known=False)
+        self._ownership.reopen(strange)
+        return [(tp, run) for tp, run in runs if tp.partition not in strange]
+
+    def _expected(self, tp: TP, run: list[Any], before: set[int]) -> bool:
+        position = self._positions.get(tp)
+        in_order = position is None or run[0].offset() >= position
+        return in_order and tp.partition in before and self._ownership.running(tp.partition)
+
+    # -- a cycle
+
+    def _process(self, runs: Runs) -> None:
+        cycle = self._cycle or self._begin()
+        batches = []
+        for tp, run in runs:
+            cycle.first.setdefault(tp, run[0].offset() or 0)
+            batches += [self._batch(tp, run[i : i + BATCH_RECORDS], cycle) for i in range(0, len(run), BATCH_RECORDS)]
+        cycle.expect(len(batches))
+        self._deliver(batches, cycle)
+        self._await(cycle, batches)
+        for batch in batches:
+            self._producer.put_out(batch)
+            cycle.keep(batch)
+            self._cycle_records += len(batch.records)
+            for (category, _), count in batch.failures.items():
+                self._cycle_letters[category] = self._cycle_letters.get(category, 0) + count
+        for tp, offset in cycle.next.items():
+            self._positions[tp] = offset
+            self._sources.passed(tp, offset)
+        self.meter.handled(len(batches))
+        self._producer.poll()
+
+    def _begin(self) -> Cycle:
+        self._producer.begin()
+        self._cycle = Cycle(self._ownership.tables)
+        self._cycle_records = 0
+        self._cycle_letters = {}
+        return self._cycle
+
+    def _batch(self, tp: TP, records: list[Any], cycle: Cycle) -> Batch:
+        return Batch(
+            tp.topic,
+            tp.partition,
+            records,
+            stage=self.spec.name,
+            dead_letters=self.spec.dead_letters,
+            known_topics=self._known,
+            cycle=cycle,
+            refused=self._verdicts.refused_at(tp),
+            traced=self._verdicts.traced,
+        )
+
+    def _await(self, cycle: Cycle, batches: Sequence[Batch]) -> None:
+        """Wait until the agents have acknowledged every batch, a bounded time."""
+        end = time.monotonic() + ACK_TIMEOUT_S
+        while not cycle.wait(0.25):
+            now = time.monotonic()
+            if self._stop.is_set():
+                end = min(end, now + STOP_ACK_TIMEOUT_S)
+            if now >= end:
+                late = next((batch for batch in batches if not batch.done), batches[0])
+                raise AgentFailed(
+                    "timeout", f"the agent of {late.topic} did not finish {late.where()} in {ACK_TIMEOUT_S:.0f} s"
+                )
+
+    def _commit(self, cycle: Cycle) -> None:
+        started = time.monotonic()
+        ends: dict[tuple[str, int], int] = {}
+        for at, writes in cycle.write_sets.items():
+            if writes.rows:
+                self._producer.put_changelog(writes, partial(ends.__setitem__, at), traced=self._verdicts.traced)
+        offsets = dict(cycle.next)
+        followers_due = self._followers_due()
+        if followers_due:
+            offsets = {**self._sources.followed(), **offsets}
+        self._producer.commit(offsets.items(), self._sources.group_metadata())
+        now = time.time()
+        self._cycle = None
+        self._write_stores(cycle, ends, now)
+        for call in cycle.callbacks:
+            call(now)
+        self._verdicts.committed(cycle.next)
+        if followers_due:
+            self._followers_committed_at = time.monotonic()
+        self.meter.committed(self._cycle_records, self._cycle_letters, cycle.age_s(), time.monotonic() - started)
+
+    def _write_stores(self, cycle: Cycle, ends: Mapping[tuple[str, int], int], now: float) -> None:
+        restorer = self._ownership.restorer
+        for at, writes in cycle.write_sets.items():
+            if writes.rows:
+                table = writes.table
+                table.store.apply(writes.rows.items(), restorer.mark(table.changelog, ends[at] + 1, now))
+        for table in self._ownership.tables.values():
+            offset = cycle.next.get(TP(self.spec.lead, table.partition))
+            if offset is not None:
+                table.position = f"{self.spec.lead}/{table.partition}={offset}"
+
+    def _followers_due(self) -> bool:
+        return bool(self.spec.followers) and time.monotonic() - self._followers_committed_at > FOLLOWERS_COMMIT_S
+
+    def _commit_followers(self) -> None:
+        """Keep idle followers' offsets: the broker forgets those of topics that a group does not subscribe to."""
+        if self._followers_due() and not self._ownership.busy and self._sources.followed():
+            self._commit(self._begin())
+
+    # -- when a cycle fails
+
+    def _abort(self, error: Exception, reason: str = "") -> None:
+        """Undo the cycle; its records come again, from where they began or from the committed offsets."""
+        cycle, self._cycle = self._cycle, None
+        if cycle is not None:
+            cycle.dead = True
+        reason = reason or getattr(error, "reason", "error")
+        outcome_known = getattr(error, "outcome_known", clients.verdict_on(error) is not clients.Verdict.FENCED)
+        log.warning("aborting", stage=self.spec.name, reason=reason, error=_described(error))
+        self.meter.aborted(reason)
+        refused, others = dict(self._producer.refused), frozenset(self._producer.other_errors)
+        self._producer.refused.clear()
+        self._verdicts.judge(error, reason, refused, others)
+        if not self._producer.abort():
+            outcome_known = False
+            if not self._producer.open(self._report):
+                return
+        if outcome_known and cycle is not None:
+            for tp, offset in cycle.first.items():
+                self._positions[tp] = offset
+                self._sources.seek(tp, offset)
+        else:
+            self._positions.clear()
+            self._ownership.reopen(list(self._ownership.states))
+        self._verdicts.back_off(self._stop.wait)
+
+    # -- rebalances: called inside receive() and close()
+
+    def _on_assigned(self, partitions: list[int]) -> None:
+        self._forget_positions(partitions)
+        self._ownership.assign(partitions)
+
+    def _on_revoked(self, partitions: list[int]) -> None:
+        cycle = self._cycle
+        if cycle is not None:
+            try:
+                self._commit(cycle)
+            except (TransactionAborted, KafkaException, SystemError) as error:
+                self._abort(error, "revoked")
+        self._ownership.revoke(partitions)
+        self._forget_positions(partitions)
+
+    def _on_lost(self, partitions: list[int]) -> None:
+        if self._cycle is not None:
+            self._abort(AgentFailed("lost", f"partitions {partitions} went to another worker"))
+        self._ownership.revoke(partitions)
+        self._forget_positions(partitions)
+
+    def _forget_positions(self, partitions: list[int]) -> None:
+        self._positions = {tp: at for tp, at in self._positions.items() if tp.partition not in partitions}
+
+    # -- the end, and what is told
+
+    def _close(self) -> None:
+        ownership = self.ownership
+        if ownership is None:
+            return
+        cycle = self._cycle
+        if cycle is not None:
+            try:
+                if self.state == "failed":
+                    self._producer.abort()
+                    self._cycle = None
+                else:
+                    self._commit(cycle)
+            except (TransactionAborted, KafkaException, SystemError) as error:
+                log.warning("the last cycle will run again", stage=self.spec.name, error=_described(error))
+                self._cycle = None
+                self._producer.abort()
+        self._sources.close()
+        ownership.close()
+        self._producer.discard()
+        self.meter.show_lags({})
+
+    def _sample(self) -> None:
+        """Once a second: state, lags and restore progress, for the status and /metrics."""
+        now = time.monotonic()
+        if now - self._sampled_at < SAMPLE_S:
+            return
+        self._sampled_at = now
+        ownership = self._ownership
+        if self._verdicts.trying_again:
+            self.reason = f"trying again after an abort ({self._verdicts.trying_again})"
+        elif ownership.states and not ownership.busy:
+            self.state, self.reason = "running", ""
+        elif ownership.busy:
+            self.state, self.reason = "restoring", "restoring its tables"
+        self.meter.sample(self.spec, ownership, self._sources, self._positions)
+
+
+def _described(error: BaseException) -> str:
+    if isinstance(error, AgentFailed) and error.__cause__ is not None:
+        return f"{error}: {error.__cause__!r}"
+    return str(error) or repr(error)

@@ -1,0 +1,233 @@
+"""The partitions that this worker owns, and how far each is from being served.
+
+opening (offsets are being asked for) -> restoring (tables follow their changelogs) -> running. A partition opens when
+it is assigned, and again when nobody knows whether the last transaction committed. Runs on the engine's thread.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import structlog
+from confluent_kafka import KafkaException
+
+from streams.engine.clients import name_of
+from streams.engine.cluster import Cluster, ClusterFacts
+from streams.engine.restore import Restorer
+from streams.engine.sources import Sources
+from streams.engine.stage import TP, StageSpec, TableSpec
+from streams.engine.state import TablePartition
+from streams.engine.stores import MemoryStore, RocksStore, Store
+from streams.errors import ConfigurationRefused
+
+log = structlog.get_logger(__name__)
+
+OpenStore = Callable[[TableSpec, int], Store]
+_ASK_AGAIN_S = 0.2
+
+
+class PartitionState(StrEnum):
+    """How far an owned partition is from being served."""
+
+    OPENING = "opening"
+    RESTORING = "restoring"
+    RUNNING = "running"
+
+
+def store_opener(kind: str, folder: Path) -> OpenStore:
+    """Stores of one stage under `folder`: `rocksdb` or `memory`."""
+    if kind == "memory":
+        return lambda _table, _partition: MemoryStore()
+    return lambda table, partition: RocksStore(folder / table.name / str(partition))
+
+
+class _Opening:
+    """Questions on the way for one partition."""
+
+    __slots__ = ("ask_at", "committed", "ends", "reposition")
+
+    def __init__(self, *, reposition: bool) -> None:
+        self.reposition = reposition
+        self.ends: dict[TP, Future[Any]] = {}
+        self.committed: Future[Any] | None = None
+        self.ask_at = 0.0
+
+
+class Ownership:
+    """Opens, restores and closes what the group assigns."""
+
+    def __init__(
+        self,
+        spec: StageSpec,
+        cluster: Cluster,
+        facts: ClusterFacts,
+        sources: Sources,
+        restore_conf: dict[str, Any],
+        open_store: OpenStore,
+    ) -> None:
+        self._spec = spec
+        self._cluster = cluster
+        self._facts = facts
+        self._sources = sources
+        self._open_store = open_store
+        self.restorer = Restorer(restore_conf, facts.cluster_id, facts.topic_ids, self._restored)
+        self.states: dict[int, PartitionState] = {}
+        self.tables: dict[tuple[str, int], TablePartition] = {}
+        self._openings: dict[int, _Opening] = {}
+        self._unrestored: dict[int, set[str]] = {}
+        self._held = bool(spec.tables or spec.followers)
+
+    @property
+    def busy(self) -> bool:
+        """Whether some partition is on its way to running."""
+        return bool(self._openings) or bool(self.restorer)
+
+    def running(self, partition: int) -> bool:
+        """Whether records of this partition may be processed."""
+        return self.states.get(partition) is PartitionState.RUNNING
+
+    def assign(self, partitions: Iterable[int]) -> None:
+        """Take partitions over: they stay paused until their tables are restored and their followers placed."""
+        partitions = list(partitions)
+        log.info("assigned", stage=self._spec.name, partitions=partitions)
+        if not self._held:
+            self.states.update(dict.fromkeys(partitions, PartitionState.RUNNING))
+            return
+        self._sources.pause(partitions)
+        for partition in partitions:
+            self._open(partition, reposition=False)
+
+    def reopen(self, partitions: Iterable[int]) -> None:
+        """Nobody knows where these stand: go to the committed offsets, and restore what may have been written."""
+        partitions = [partition for partition in partitions if partition in self.states]
+        if not partitions:
+            return
+        self._sources.pause(partitions)
+        self._sources.drop(partitions)
+        self.restorer.forget(set(partitions))
+        for partition in partitions:
+            self._open(partition, reposition=True)
+
+    def _open(self, partition: int, *, reposition: bool) -> None:
+        self.states[partition] = PartitionState.OPENING
+        earlier = self._openings.get(partition)
+        self._openings[partition] = _Opening(reposition=reposition or (earlier is not None and earlier.reposition))
+
+    def revoke(self, partitions: Iterable[int]) -> None:
+        """Give partitions up: close their stores and forget them. The caller has committed or aborted."""
+        gone = set(partitions)
+        complete = {p for p in gone if self.running(p)}
+        log.info("revoked", stage=self._spec.name, partitions=sorted(gone))
+        self._sources.drop(gone)
+        self.restorer.forget(gone)
+        for partition in gone:
+            self.states.pop(partition, None)
+            self._openings.pop(partition, None)
+            self._unrestored.pop(partition, None)
+        for at in [at for at in self.tables if at[1] in gone]:
+            self.tables.pop(at).close(time.time(), complete=at[1] in complete)
+
+    # -- opening
+
+    def step(self) -> None:
+        """One step of everything that is on its way; waits 20 ms at most, and only while restoring.
+
+        Raises:
+            ConfigurationRefused: the group lacks an offset.
+            KafkaException: a changelog cannot be read.
+        """
+        for partition, opening in list(self._openings.items()):
+            self._advance(partition, opening)
+        if self.restorer:
+            self.restorer.step()
+
+    def _advance(self, partition: int, opening: _Opening) -> None:
+        now = time.monotonic()
+        if opening.committed is None:
+            if now >= opening.ask_at:
+                self._ask(partition, opening)
+            return
+        if not opening.committed.done() or not all(future.done() for future in opening.ends.values()):
+            return
+        try:
+            committed = _committed(opening.committed)
+            ends = {tp: int(future.result().offset) for tp, future in opening.ends.items()}
+        except KafkaException as error:
+            log.warning("opening a partition has to wait", partition=partition, error=name_of(error))
+            opening.committed = None
+            opening.ask_at = now + _ASK_AGAIN_S
+            return
+        del self._openings[partition]
+        self._place(partition, committed, reposition=opening.reposition)
+        self._restore(partition, ends)
+
+    def _ask(self, partition: int, opening: _Opening) -> None:
+        changelogs = [TP(self._spec.changelog(table.name), partition) for table in self._spec.tables]
+        opening.ends = self._cluster.end_offsets(changelogs)
+        opening.committed = self._cluster.committed_offsets(TP(t, partition) for t in self._spec.sources)
+
+    def _place(self, partition: int, committed: dict[TP, int], *, reposition: bool) -> None:
+        lead = TP(self._spec.lead, partition)
+        for tp, offset in committed.items():
+            if offset < 0:
+                raise ConfigurationRefused(
+                    f"group {self._spec.group} has no offset for {tp}; run `headrace topology apply`, which presets it"
+                )
+        for table in self._spec.tables:
+            at = (table.name, partition)
+            if at not in self.tables:
+                changelog = self._spec.changelog(table.name)
+                store = self._open_store(table, partition)
+                self.tables[at] = TablePartition(table, partition, changelog, store)
+            self.tables[at].position = f"{lead}={committed[lead]}"
+        if reposition:
+            self._sources.seek(lead, committed[lead])
+        self._sources.follow({tp: offset for tp, offset in committed.items() if tp != lead})
+
+    def _restore(self, partition: int, ends: dict[TP, int]) -> None:
+        self.states[partition] = PartitionState.RESTORING
+        self._unrestored[partition] = {table.name for table in self._spec.tables}
+        for table in self._spec.tables:
+            of = self.tables[table.name, partition]
+            retention = self._facts.delete_retention_s[of.changelog]
+            self.restorer.begin(of, ends[TP(of.changelog, partition)], retention)
+        if not self._spec.tables:
+            self._run(partition)
+
+    def _restored(self, table: TablePartition) -> None:
+        left = self._unrestored.get(table.partition)
+        if left is None:
+            return
+        left.discard(table.spec.name)
+        if not left:
+            self._run(table.partition)
+
+    def _run(self, partition: int) -> None:
+        self._unrestored.pop(partition, None)
+        self.states[partition] = PartitionState.RUNNING
+        self._sources.resume([partition])
+
+    def close(self) -> None:
+        """Close the restore consumer and every store."""
+        self.restorer.close()
+        for (_, partition), table in self.tables.items():
+            table.close(time.time(), complete=self.running(partition))
+        self.tables.clear()
+        self.states.clear()
+
+
+def _committed(future: "Future[Any]") -> dict[TP, int]:
+    """Offsets of an answer; -1001 (none) stays negative.
+
+    Raises:
+        KafkaException: a partition's offset is still held open by a transaction, or could not be had.
+    """
+    offsets = {}
+    for partition in future.result().topic_partitions:
+        if partition.error is not None:
+            raise KafkaException(partition.error)
+        offsets[TP(partition.topic, partition.partition)] = partition.offset
+    return offsets

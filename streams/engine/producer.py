@@ -1,0 +1,231 @@
+"""The stage's transactional producer: one transaction a cycle, and the truth about how each ended.
+
+A transaction ends in one of three ways: committed, aborted (its records run again from where they were), or unknown
+(the broker went away, or another producer took the transactional id: then only the group's committed offsets tell).
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+
+from streams.engine.batch import Batch, Output
+from streams.engine.clients import REFUSALS, Verdict, name_of, verdict_on
+from streams.engine.stage import TP
+from streams.engine.state import WriteSet
+
+log = structlog.get_logger(__name__)
+
+_CALL_TIMEOUT_S = 5.0
+_QUEUE_FULL_WAIT_S = 0.1
+
+Origin = tuple[TP, int]
+
+
+class TransactionAborted(Exception):
+    """The transaction was not committed, for certain, or its end is unknown.
+
+    Attributes:
+        reason: label for the metric of aborts.
+        outcome_known: False when it may have been committed.
+    """
+
+    def __init__(self, reason: str, message: str, *, outcome_known: bool) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.outcome_known = outcome_known
+
+
+class TransactionalProducer:
+    """Wraps librdkafka's producer with bounded calls and a verdict on each failure.
+
+    Args:
+        conf: librdkafka configuration with a transactional id.
+        stopping: tells whether the worker wants to end, which bounds the waiting for an absent broker.
+    """
+
+    def __init__(self, conf: dict[str, Any], stopping: Callable[[], bool]) -> None:
+        self._conf = conf
+        self._stopping = stopping
+        self._producer: Producer | None = None
+        self.in_transaction = False
+        # Refused records by where they came from, and what else went wrong: only known in a traced cycle.
+        self.refused: dict[Origin, KafkaError] = {}
+        self.other_errors: set[str] = set()
+
+    @property
+    def _open_producer(self) -> Producer:
+        assert self._producer is not None  # noqa: S101 open() comes first
+        return self._producer
+
+    def open(self, report: Callable[[str], None]) -> bool:
+        """Make a producer and fence every earlier one with this transactional id; False when stopped meanwhile.
+
+        `init_transactions` also ends what an earlier one left open, so committed offsets are final afterwards.
+        """
+        self.discard()
+        self.in_transaction = False
+        self._producer = Producer(self._conf)
+        while not self._stopping():
+            try:
+                self._producer.init_transactions(_CALL_TIMEOUT_S)
+            except KafkaException as error:
+                report(f"waiting for the transaction coordinator ({name_of(error)})")
+                if verdict_on(error) is not Verdict.RETRY:
+                    self.discard()
+                    time.sleep(_QUEUE_FULL_WAIT_S)
+                    self._producer = Producer(self._conf)
+            else:
+                return True
+        return False
+
+    def discard(self) -> None:
+        """Forget the producer without waiting for what it still holds; the broker aborts that."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with suppress(KafkaException, SystemError):
+                producer.purge()
+
+    def begin(self) -> None:
+        """Begin a transaction."""
+        self._open_producer.begin_transaction()
+        self.in_transaction = True
+        self.other_errors.clear()
+
+    def put_out(self, batch: Batch) -> None:
+        """Produce what a batch put out; in a traced cycle each record with its origin."""
+        if batch.marks is not None:
+            self._put_out_traced(batch)
+            return
+        produce = self._open_producer.produce
+        for topic, value, key, partition, timestamp, headers in batch.out:
+            try:
+                produce(topic, value, key, partition, None, None, timestamp, headers)
+            except BufferError:
+                self._produce_when_room((topic, value, key, partition, timestamp, headers), None)
+
+    def _put_out_traced(self, batch: Batch) -> None:
+        tp = TP(batch.topic, batch.partition)
+        start = 0
+        assert batch.marks is not None  # noqa: S101 the caller looked
+        for end, offset in batch.marks:
+            for output in batch.out[start:end]:
+                self._produce_when_room(output, self._judge((tp, offset)))
+            start = end
+        for output in batch.out[start:]:
+            self._produce_when_room(output, self._judge(None))
+
+    def _produce_when_room(self, output: Output, on_delivery: Callable[..., None] | None) -> None:
+        topic, value, key, partition, timestamp, headers = output
+        end = time.monotonic() + _CALL_TIMEOUT_S
+        while True:
+            try:
+                self._open_producer.produce(topic, value, key, partition, on_delivery, None, timestamp, headers)
+            except BufferError:
+                if time.monotonic() > end:
+                    raise TransactionAborted(
+                        "queue-full", "the producer's queue stays full", outcome_known=True
+                    ) from None
+                self._open_producer.poll(_QUEUE_FULL_WAIT_S)
+            except KafkaException as error:
+                if on_delivery is None:
+                    raise
+                on_delivery(error.args[0], None)
+                return
+            else:
+                return
+
+    def _judge(self, origin: Origin | None) -> Callable[..., None]:
+        def on_delivery(error: KafkaError | None, _message: object) -> None:
+            if error is None:
+                return
+            local = {KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}  # noqa: SLF001 the library's names
+            if origin is not None and (error.code() in REFUSALS or error.code() in local):
+                self.refused[origin] = error
+            else:
+                self.other_errors.add(error.name())
+
+        return on_delivery
+
+    def put_changelog(self, writes: WriteSet, on_last: Callable[[int], None], *, traced: bool) -> None:
+        """Produce one changelog record per dirty key; `on_last` gets the last one's offset when it is delivered."""
+        table, rows = writes.table, writes.rows
+        last = len(rows)
+        for count, (key, value) in enumerate(rows.items(), 1):
+            judge = self._judge(writes.origins.get(key)) if traced or count == last else None
+            call = _then(on_last, judge) if judge is not None and count == last else judge
+            self._produce_when_room((table.changelog, value, key, table.partition, 0, None), call)
+
+    def poll(self) -> None:
+        """Serve delivery reports without waiting."""
+        self._open_producer.poll(0)
+
+    def commit(self, offsets: Iterable[tuple[TP, int]], group_metadata: Any) -> None:
+        """Flush, add the offsets (fenced by the group's membership, KIP-447) and commit.
+
+        Raises:
+            TransactionAborted: it did not commit, or nobody knows.
+        """
+        producer = self._open_producer
+        try:
+            self._flush(producer)
+            positions = [TopicPartition(tp.topic, tp.partition, offset) for tp, offset in offsets]
+            self._insist(lambda: producer.send_offsets_to_transaction(positions, group_metadata, _CALL_TIMEOUT_S))
+        except (KafkaException, SystemError) as error:
+            raise _aborted(error, outcome_known=verdict_on(error) is Verdict.ABORT) from error
+        try:
+            self._insist(lambda: producer.commit_transaction(_CALL_TIMEOUT_S))
+        except (KafkaException, SystemError) as error:
+            raise _aborted(error, outcome_known=False) from error
+        self.in_transaction = False
+
+    def _flush(self, producer: Producer) -> None:
+        """Wait until everything is delivered or given up (message.timeout.ms bounds it)."""
+        end = time.monotonic() + 2 * _CALL_TIMEOUT_S
+        while producer.flush(0.5) and time.monotonic() < end:
+            pass
+
+    def _insist(self, call: Callable[[], None]) -> None:
+        """Repeat a call for as long as librdkafka says that only that is right; end when the worker stops."""
+        while True:
+            try:
+                call()
+            except KafkaException as error:
+                if verdict_on(error) is not Verdict.RETRY or self._stopping():
+                    raise
+                log.warning("waiting for the transaction coordinator", error=name_of(error))
+            else:
+                return
+
+    def abort(self) -> bool:
+        """Abort the open transaction; False when this producer cannot (it is fenced: open another)."""
+        if not self.in_transaction:
+            return True
+        self.in_transaction = False
+        producer = self._open_producer
+        try:
+            self._insist(lambda: producer.abort_transaction(_CALL_TIMEOUT_S))
+        except (KafkaException, SystemError) as error:
+            log.warning("the transaction could not be aborted", error=name_of(error))
+            return False
+        return True
+
+
+def _then(on_last: Callable[[int], None], judge: Callable[..., None]) -> Callable[..., None]:
+    """Tell `on_last` the offset of a delivered record, and the judge of one that was not."""
+
+    def delivered(error: KafkaError | None, message: Any) -> None:
+        if error is None:
+            on_last(message.offset())
+        else:
+            judge(error, message)
+
+    return delivered
+
+
+def _aborted(error: BaseException, *, outcome_known: bool) -> TransactionAborted:
+    reason = "fenced" if verdict_on(error) is Verdict.FENCED else "error"
+    return TransactionAborted(reason, name_of(error), outcome_known=outcome_known)

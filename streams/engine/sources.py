@@ -1,0 +1,207 @@
+"""The consumers of a stage: the lead, which the group subscribes to, and the followers, which are assigned.
+
+Gives the engine records grouped by partition and keeps every partition at the position it was told: a seek that
+librdkafka refuses is tried again, and what arrives before it succeeds is dropped. Knows no transactions and no tables.
+"""
+
+from collections.abc import Callable, Iterable
+from itertools import groupby
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from streams.config import Settings
+from streams.engine.clients import ErrorCallback, follower_config, lead_config, name_of
+from streams.engine.stage import TP, StageSpec
+from streams.errors import ConfigurationRefused
+
+log = structlog.get_logger(__name__)
+
+Runs = list[tuple[TP, list[Message]]]
+RebalanceCallback = Callable[[list[int]], None]
+
+_FOLLOWER_POLL_S = 0.02  # how long the lead may wait while a follower could have records
+_IGNORED = frozenset({KafkaError._PARTITION_EOF})  # noqa: SLF001 the library's names
+_FATAL = frozenset({KafkaError._FATAL, KafkaError._AUTO_OFFSET_RESET})  # noqa: SLF001
+
+
+class Sources:
+    """Lead and follower consumers, moved together partition by partition.
+
+    Args:
+        spec: the stage.
+        settings: where Kafka is.
+        on_error: gets librdkafka's client errors.
+    """
+
+    def __init__(self, spec: StageSpec, settings: Settings, on_error: ErrorCallback) -> None:
+        self._spec = spec
+        self._lead = Consumer(lead_config(settings, spec, on_error))
+        self._followers = Consumer(follower_config(settings, spec, on_error)) if spec.followers else None
+        self._following: dict[TP, int] = {}
+        self._pending_seeks: dict[TP, int] = {}
+        self.on_receipt_error: Callable[[KafkaError], None] = lambda error: log.warning("consumer", error=str(error))
+
+    def subscribe(self, assign: RebalanceCallback, revoke: RebalanceCallback, lost: RebalanceCallback) -> None:
+        """Join the group; the callbacks get partition numbers of the lead and run inside `receive` and `close`."""
+
+        def on_assign(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            consumer.incremental_assign(partitions)
+            assign([p.partition for p in partitions])
+
+        def on_revoke(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            revoke([p.partition for p in partitions])
+            consumer.incremental_unassign(partitions)
+
+        def on_lost(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            lost([p.partition for p in partitions])
+            consumer.incremental_unassign(partitions)
+
+        self._lead.subscribe([self._spec.lead], on_assign=on_assign, on_revoke=on_revoke, on_lost=on_lost)
+
+    def group_metadata(self) -> object:
+        """The lead's membership, which fences the transaction's offsets (KIP-447)."""
+        return self._lead.consumer_group_metadata()
+
+    def receive(self, limit: int, timeout_s: float) -> Runs:
+        """At most `limit` records of the lead and as many of the followers, as runs of one partition each.
+
+        `consume(n, t)` would wait for n records or t seconds: so take what is there, else wait for one and take
+        the rest without waiting.
+        """
+        self._retry_seeks()
+        lead = self._lead
+        records = lead.consume(limit, 0)
+        followed = self._receive_followers(limit)
+        if not records and not followed:
+            first = lead.poll(min(timeout_s, _FOLLOWER_POLL_S) if self._following else timeout_s)
+            if first is not None:
+                records = [first, *lead.consume(limit - 1, 0)]
+            else:
+                followed = self._receive_followers(limit)
+        return self._runs(records, lead=True) + self._runs(followed, lead=False)
+
+    def _receive_followers(self, limit: int) -> list[Message]:
+        return self._followers.consume(limit, 0) if self._followers is not None and self._following else []
+
+    def _runs(self, records: list[Message], *, lead: bool) -> Runs:
+        if not records:
+            return []
+        if any(map(Message.error, records)):
+            records = [record for record in records if not self._examined(record)]
+        if lead:
+            topic = self._spec.lead
+            partitions = groupby(records, Message.partition)
+            runs = [(TP(topic, partition or 0), list(run)) for partition, run in partitions]
+        else:
+            by_tp = groupby(records, lambda record: TP(record.topic() or "", record.partition() or 0))
+            runs = [(tp, list(run)) for tp, run in by_tp if tp in self._following]
+        if self._pending_seeks:
+            runs = [(tp, run) for tp, run in runs if tp not in self._pending_seeks]
+        return _merged(runs)
+
+    def _examined(self, record: Message) -> bool:
+        """Whether this is an error, not a record; raises where the worker must not go on."""
+        error = record.error()
+        if error is None:
+            return False
+        if error.code() in _IGNORED:
+            return True
+        if error.code() in _FATAL or error.fatal():
+            where = f"{record.topic()}/{record.partition()}" if record.topic() else self._spec.lead
+            if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001
+                raise ConfigurationRefused(
+                    f"group {self._spec.group} has no usable offset for {where} ({error.str()}); run "
+                    f"`headrace topology apply` for a new group, or set one with kafka-consumer-groups --reset-offsets"
+                )
+            raise ConfigurationRefused(f"the consumer of {where} cannot go on: {error.name()}: {error.str()}")
+        self.on_receipt_error(error)
+        return True
+
+    # -- positions
+
+    def pause(self, partitions: Iterable[int]) -> None:
+        """Stop fetching partitions of the lead."""
+        self._lead.pause([TopicPartition(self._spec.lead, p) for p in partitions])
+
+    def resume(self, partitions: Iterable[int]) -> None:
+        """Fetch partitions of the lead again."""
+        self._lead.resume([TopicPartition(self._spec.lead, p) for p in partitions])
+
+    def seek(self, tp: TP, offset: int) -> None:
+        """Go to `offset` before the next record; what an open call still brings from elsewhere is dropped."""
+        if tp in self._following:
+            self._following[tp] = offset
+        elif tp.topic != self._spec.lead:
+            return
+        self._pending_seeks[tp] = offset
+
+    def _retry_seeks(self) -> None:
+        for tp, offset in list(self._pending_seeks.items()):
+            consumer = self._followers if tp in self._following else self._lead
+            assert consumer is not None  # noqa: S101 a follower has its consumer
+            try:
+                consumer.seek(TopicPartition(tp.topic, tp.partition, offset))
+            except KafkaException as error:
+                log.debug("a seek has to wait", partition=str(tp), offset=offset, error=name_of(error))
+            else:
+                del self._pending_seeks[tp]
+
+    def follow(self, positions: dict[TP, int]) -> None:
+        """Add partitions of followers, each from an offset."""
+        self._following.update(positions)
+        self._reassign_followers()
+
+    def passed(self, tp: TP, offset: int) -> None:
+        """Note where a follower stands, for the next time its partitions are assigned anew."""
+        if tp in self._following:
+            self._following[tp] = offset
+
+    def drop(self, partitions: Iterable[int]) -> None:
+        """Forget partitions of the lead that moved away, and stop following them."""
+        gone = set(partitions)
+        for tp in [tp for tp in self._pending_seeks if tp.partition in gone]:
+            del self._pending_seeks[tp]
+        kept = {tp: offset for tp, offset in self._following.items() if tp.partition not in gone}
+        if len(kept) != len(self._following):
+            self._following = kept
+            self._reassign_followers()
+
+    def _reassign_followers(self) -> None:
+        if self._followers is not None:
+            self._followers.assign([TopicPartition(*tp, offset) for tp, offset in self._following.items()])
+
+    def followed(self) -> dict[TP, int]:
+        """Position of every follower partition: committed once a day, since the broker forgets unsubscribed ones."""
+        return dict(self._following)
+
+    def high_watermarks(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """End offsets as of the last fetch, from the client's memory."""
+        ends = {}
+        for tp in tps:
+            consumer = self._followers if tp in self._following else self._lead
+            assert consumer is not None  # noqa: S101 a follower has its consumer
+            try:
+                _, high = consumer.get_watermark_offsets(TopicPartition(*tp), cached=True)
+            except KafkaException:
+                continue
+            if high >= 0:
+                ends[tp] = high
+        return ends
+
+    def close(self) -> None:
+        """Leave the group; revokes first."""
+        self._lead.close()
+        if self._followers is not None:
+            self._followers.close()
+
+
+def _merged(runs: Runs) -> Runs:
+    """Runs of one partition joined: a consumer may give its partitions interleaved, each in order."""
+    joined: dict[TP, list[Message]] = {}
+    for tp, run in runs:
+        if tp in joined:
+            joined[tp].extend(run)
+        else:
+            joined[tp] = run
+    return list(joined.items())

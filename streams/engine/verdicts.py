@@ -1,0 +1,122 @@
+"""What to do about a cycle that failed: run it again (traced, smaller, later), convict a record, or stop the worker.
+
+Holds the counts that bound every repetition. Knows no Kafka client; the loop asks it.
+"""
+
+from collections.abc import Callable, Mapping
+
+import structlog
+from confluent_kafka import KafkaError
+
+from streams.engine import clients
+from streams.engine.cycle import AgentFailed
+from streams.engine.stage import TP, StageSpec
+from streams.errors import ConfigurationRefused
+
+log = structlog.get_logger(__name__)
+
+POLL_RECORDS = 2000
+AGENT_ATTEMPTS = 4
+TIMEOUTS_IN_A_ROW = 3
+UNEXPLAINED_IN_A_ROW = 20
+RETRY_FIRST_S, RETRY_MAX_S = 0.1, 2.0
+
+
+class Verdicts:
+    """Failures in a row and what they have taught.
+
+    Attributes:
+        traced: run the next cycle with every output's origin known, to find whose output the broker refuses.
+        poll_records: how many records to take at once; less after a timeout, so that a slow agent can finish.
+    """
+
+    def __init__(self, spec: StageSpec, instance_id: str) -> None:
+        self._spec = spec
+        self._instance_id = instance_id
+        self._failures: dict[str, int] = {}
+        self._refused: dict[tuple[TP, int], KafkaError] = {}
+        self.traced = False
+        self.poll_records = POLL_RECORDS
+
+    @property
+    def trying_again(self) -> str:
+        """Why the current cycle is not the first attempt; empty where it is."""
+        return next(iter(self._failures), "")
+
+    def refused_at(self, tp: TP) -> dict[int, KafkaError]:
+        """Offsets of convicted records of a partition."""
+        return {offset: error for (of, offset), error in self._refused.items() if of == tp}
+
+    def committed(self, positions: Mapping[TP, int]) -> None:
+        """A cycle committed up to `positions`: failures in a row are over."""
+        self._failures.clear()
+        self.traced = False
+        self.poll_records = min(POLL_RECORDS, self.poll_records * 2)
+        if self._refused:
+            kept = self._refused.items()
+            self._refused = {(tp, o): error for (tp, o), error in kept if o >= positions.get(tp, 0)}
+
+    def judge(
+        self, error: Exception, reason: str, refused: Mapping[tuple[TP, int], KafkaError], others: frozenset[str]
+    ) -> None:
+        """Learn from a failed cycle.
+
+        Args:
+            error: what ended it.
+            reason: label of the abort.
+            refused: records whose output the broker refused (traced cycles only).
+            others: names of other delivery errors (traced cycles only).
+
+        Raises:
+            ConfigurationRefused: the worker must stop, and why.
+        """
+        if reason == "lost":
+            return
+        failures = self._failures[reason] = self._failures.get(reason, 0) + 1
+        if isinstance(error, AgentFailed):
+            self._judge_agent(error, reason, failures)
+        elif reason == "fenced":
+            if failures > 1:
+                raise ConfigurationRefused(
+                    f"stage {self._spec.name} was fenced twice: another worker has the instance id "
+                    f"{self._instance_id}; give each its own HEADRACE_INSTANCE_ID"
+                ) from error
+        elif clients.code_of(error) in clients.FORBIDDEN:
+            raise ConfigurationRefused(f"stage {self._spec.name} may not do this: {clients.name_of(error)}") from error
+        else:
+            self._judge_produce(error, failures, refused, others)
+
+    def _judge_agent(self, error: AgentFailed, reason: str, failures: int) -> None:
+        if failures >= (TIMEOUTS_IN_A_ROW if reason == "timeout" else AGENT_ATTEMPTS):
+            cause = f": {error.__cause__!r}" if error.__cause__ is not None else ""
+            raise ConfigurationRefused(f"stage {self._spec.name} stops after {failures} attempts: {error}{cause}")
+        if reason == "timeout":
+            self.poll_records = max(1, self.poll_records // 8)
+
+    def _judge_produce(
+        self, error: Exception, failures: int, refused: Mapping[tuple[TP, int], KafkaError], others: frozenset[str]
+    ) -> None:
+        if refused:
+            self._convict(refused)
+        elif others and others <= clients.UNEXPLAINED and failures >= UNEXPLAINED_IN_A_ROW:
+            raise ConfigurationRefused(
+                f"stage {self._spec.name} cannot commit after {failures} attempts: {clients.name_of(error)}"
+            ) from error
+        self.traced = True
+
+    def _convict(self, refused: Mapping[tuple[TP, int], KafkaError]) -> None:
+        for (tp, offset), verdict in refused.items():
+            if (tp, offset) in self._refused:
+                raise ConfigurationRefused(
+                    f"the broker refused the dead letter of {tp}@{offset} too ({verdict.name()}); "
+                    f"check max.message.bytes and the ACLs of {self._spec.dead_letters}"
+                )
+            log.warning("refused by the broker", stage=self._spec.name, record=f"{tp}@{offset}", error=verdict.name())
+        self._refused.update(refused)
+        self._failures.clear()
+
+    def back_off(self, wait: Callable[[float], object]) -> None:
+        """Wait before a cycle that failed more than once runs again, at most two seconds."""
+        failures = max(self._failures.values(), default=0)
+        if failures > 1:
+            wait(min(RETRY_FIRST_S * 2**failures, RETRY_MAX_S))
