@@ -86,9 +86,7 @@ def _list(item: Decoder, shapes: Shapes) -> Decoder:
 
     def decode(node: Node, run: Decoding) -> Any:
         if not isinstance(node, ListNode):
-            return run.refuse(
-                node, f"expected a list, got {described(node)}; write [...] or one `- ` line each"
-            )
+            return run.refuse(node, f"expected a list, got {described(node)}; write [...] or one `- ` line each")
         if NON_EMPTY in shapes and not node.items:
             return run.refuse(node, "empty list; without an item it does nothing; add one or remove it all")
         if unique:
@@ -104,9 +102,7 @@ def _refuse_doubled(node: ListNode, key: str, run: Decoding) -> None:
     for child in node.items:
         value = child.entries[key][1] if isinstance(child, MapNode) and key in child.entries else None
         if isinstance(value, ScalarNode) and (first := seen.setdefault(value.text, value)) is not value:
-            message = (
-                f"{key} {shown(value.text)} again; line {first.line} has it; each must be unique; rename one"
-            )
+            message = f"{key} {shown(value.text)} again; line {first.line} has it; each must be unique; rename one"
             run.refuse(value, message)
 
 
@@ -117,9 +113,7 @@ def _mapping(value_type: Any, shapes: Shapes) -> Decoder:
         if not isinstance(node, MapNode):
             return run.refuse(node, f"expected a mapping, got {described(node)}; write `name: ...` lines")
         if NON_EMPTY in shapes and not node.entries:
-            return run.refuse(
-                node, "empty mapping; without an entry it does nothing; add one or remove it all"
-            )
+            return run.refuse(node, "empty mapping; without an entry it does nothing; add one or remove it all")
         _refuse_doubled_keys(node, run)
         values: dict[str, Any] = {}
         for text, (key, child) in node.entries.items():
@@ -134,9 +128,7 @@ def _mapping(value_type: Any, shapes: Shapes) -> Decoder:
 
 def _refuse_doubled_keys(node: MapNode, run: Decoding) -> None:
     for again, first in node.doubled:
-        run.refuse(
-            again, f"key {shown(again.text)} again; line {first.line} has it; only one would count; keep one"
-        )
+        run.refuse(again, f"key {shown(again.text)} again; line {first.line} has it; only one would count; keep one")
 
 
 def decode_class(cls: Any, node: Node, run: Decoding, key: ScalarNode | None = None) -> Any:

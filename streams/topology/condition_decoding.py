@@ -34,9 +34,7 @@ def decode_condition(node: Node, run: Decoding) -> Condition | Bad:
     if name is None:
         return _comparison(node, run)
     if len(node.entries) > 1:
-        return run.refuse(
-            node, f"{name!r} beside other keys; which one counts is unclear; nest them in a list"
-        )
+        return run.refuse(node, f"{name!r} beside other keys; which one counts is unclear; nest them in a list")
     return _nested(name, node, run)
 
 
@@ -69,9 +67,7 @@ def _comparison(node: MapNode, run: Decoding) -> Comparison | Bad:
     if BAD in {field, value}:
         return BAD
     places = {key: (child.line, child.column) for key, child in nodes.items()}
-    return Comparison(
-        line=node.line, column=node.column, places=places, field=field, operator=operator, value=value
-    )
+    return Comparison(line=node.line, column=node.column, places=places, field=field, operator=operator, value=value)
 
 
 def _refuse_other_keys(node: MapNode, run: Decoding) -> None:

@@ -29,13 +29,9 @@ def _replacement(match: re.Match[str], environment: Mapping[str, str]) -> str:
         return "$"
     name, default = match["name"], match["default"]
     if name is None:
-        raise NotInterpolated(
-            "${ without a name and }; ${NAME} or ${NAME:-default} is read; write $${ for the text ${"
-        )
+        raise NotInterpolated("${ without a name and }; ${NAME} or ${NAME:-default} is read; write $${ for the text ${")
     if default is not None:
         return environment.get(name) or default.removeprefix(":-")
     if name not in environment:
-        raise NotInterpolated(
-            f"${{{name}}} is not set; it has no default; export it or write ${{{name}:-default}}"
-        )
+        raise NotInterpolated(f"${{{name}}} is not set; it has no default; export it or write ${{{name}:-default}}")
     return environment[name]

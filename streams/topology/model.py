@@ -49,9 +49,7 @@ MOST_PARTITIONS = 10_000
 
 Partitions = Annotated[int, Between(1, MOST_PARTITIONS)]
 # Part of the key of the routes table, `<route>:<topic>:<partition>`, and of a web path.
-RouteName = Annotated[
-    str, Matching(r"[^\x00-\x1f\x7f:/]{1,200}", "a name of up to 200 characters without : and /")
-]
+RouteName = Annotated[str, Matching(r"[^\x00-\x1f\x7f:/]{1,200}", "a name of up to 200 characters without : and /")]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,8 @@
-"""Names of the topics and groups that Headrace derives; nobody may spell them by hand."""
+"""Names of the topics and groups that Headrace derives, which nobody may spell by hand; Kafka's rules for names."""
 
+import re
+
+RESERVED_PREFIX = "headrace."
 SCHEMAS_TOPIC = "headrace.schemas"
 SCHEMAS_TRANSACTIONAL_ID = "headrace-schemas"
 SHARED_TOPICS = (
@@ -13,6 +16,13 @@ SHARED_TOPICS = (
     "headrace.sagas",
     "headrace.sagas.signals",
 )
+# What an aggregate's topics are called: `<name>.commands`, ...
+AGGREGATE_TOPICS = ("commands", "events", "replies")
+
+# org.apache.kafka.common.internals.Topic: LEGAL_CHARS and MAX_NAME_LENGTH.
+LONGEST_TOPIC = 249
+_LEGAL_TOPIC = re.compile(rf"[a-zA-Z0-9._-]{{1,{LONGEST_TOPIC}}}")
+_DERIVED = re.compile(r"headrace\..+\.(changelog|dlq|redrive|repartition)")
 
 
 def stage_group(stage: str) -> str:
@@ -38,3 +48,13 @@ def redrive_topic(stage: str) -> str:
 def subscription_group(topic: str, subscription: str) -> str:
     """Consumer group of a named reader of a topic."""
     return f"{topic}.{subscription}"
+
+
+def is_legal_topic(name: str) -> bool:
+    """Whether Kafka would create a topic of this name."""
+    return _LEGAL_TOPIC.fullmatch(name) is not None and name not in {".", ".."}
+
+
+def is_derived(name: str) -> bool:
+    """Whether a topic of this name belongs to a stage (which may be gone)."""
+    return _DERIVED.fullmatch(name) is not None

@@ -74,9 +74,7 @@ class Redrive(Located):
 
     automatic: tuple[AutomaticCategory, ...] = (Category.TRANSIENT,)
     attempts: CountOrZero = 3
-    backoff: Backoff = field(
-        default_factory=lambda: Backoff(initial=MINUTE_MS, factor=5.0, max=60 * MINUTE_MS)
-    )
+    backoff: Backoff = field(default_factory=lambda: Backoff(initial=MINUTE_MS, factor=5.0, max=60 * MINUTE_MS))
 
 
 @dataclass(frozen=True, kw_only=True)

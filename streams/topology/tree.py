@@ -71,9 +71,7 @@ def parse_tree(text: str) -> Node:
         Unreadable: not YAML, empty, several documents, or beyond the bounds above.
     """
     if len(text) > LARGEST_FILE_BYTES:
-        raise Unreadable(
-            1, 1, f"larger than {LARGEST_FILE_BYTES} bytes; a topology is written by hand; split it"
-        )
+        raise Unreadable(1, 1, f"larger than {LARGEST_FILE_BYTES} bytes; a topology is written by hand; split it")
     if bad := _UNPRINTABLE.search(text):
         position = position_after(text[: bad.start()])
         raise Unreadable(*position, f"character {bad[0]!a}; YAML does not allow it; remove it")
@@ -135,9 +133,7 @@ class _Builder:
         if self._nodes > MOST_NODES:
             raise Unreadable(line, column, f"more than {MOST_NODES} values; a topology is smaller; split it")
         if depth > DEEPEST:
-            raise Unreadable(
-                line, column, f"nested more than {DEEPEST} deep; no key of a topology is; flatten it"
-            )
+            raise Unreadable(line, column, f"nested more than {DEEPEST} deep; no key of a topology is; flatten it")
 
     def _list(self, node: ListNode, depth: int) -> ListNode:
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
@@ -148,9 +144,7 @@ class _Builder:
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             key = self._node(event, depth + 1)
             if not isinstance(key, ScalarNode):
-                raise Unreadable(
-                    key.line, key.column, "a key that is no text; every key is a word; write one"
-                )
+                raise Unreadable(key.line, key.column, "a key that is no text; every key is a word; write one")
             value = self._node(next(self._events), depth + 1)
             if key.text in node.entries:
                 node.doubled.append((key, node.entries[key.text][0]))
