@@ -54,7 +54,7 @@ class BatchAgent(faust.Agent):
     def __init__(self, *args: Any, concurrency: int = 1, isolated_partitions: bool = False, **kwargs: Any) -> None:
         if concurrency != 1 or isolated_partitions or kwargs.get("sink"):
             raise ConfigurationRefused(
-                "an agent has one stream over all its partitions: concurrency, isolated_partitions and sink do not apply"
+                "an agent has one stream over all its partitions: no concurrency, isolated_partitions or sink"
             )
         super().__init__(*args, **kwargs)
 
@@ -67,18 +67,22 @@ class BatchAgent(faust.Agent):
                 self._give_up(stream, "was cancelled", None)
                 raise
             except Exception as error:  # noqa: BLE001 it fails the cycle, which names it
-                self._give_up(stream, "raised", error)
+                held = self._give_up(stream, "raised", error)
             else:
-                self._give_up(stream, "returned; it must loop over its stream for ever", None)
+                held = self._give_up(stream, "returned; it must loop over its stream for ever", None)
             if self.should_stop or stream.should_stop:
                 return
+            if not held:  # no cycle would bound how often it is tried again
+                await self.app.crash(ConfigurationRefused(f"agent {self.name} ended without a batch in hand"))
+                return
             coro = self.fun(stream)
-            await asyncio.sleep(0)
 
-    def _give_up(self, stream: BatchStream, what: str, error: Exception | None) -> None:
+    def _give_up(self, stream: BatchStream, what: str, error: Exception | None) -> bool:
+        """Fail the cycle whose batch the agent had in hand; False where it had none."""
         batch, stream.batch = stream.batch, None
         if batch is not None:
             first, last = batch.records[0].offset(), batch.records[-1].offset()
             where = f"{batch.topic}/{batch.partition}@{first}..{last}"
             message = f"agent {self.name} {what} outside any record's handling, at {where}"
             batch.cycle.fail(AgentFailed("agent", message, error))
+        return batch is not None

@@ -1,5 +1,6 @@
 """A stage as a Faust App: its agents, streams, tables, sensors and web server, on the engine of this package."""
 
+from collections.abc import Callable
 from typing import Any
 
 import faust
@@ -62,6 +63,10 @@ class GroupAssignor(PartitionAssignorT):
         return {}
 
 
+def _nothing() -> None:
+    """Most stages need nothing."""
+
+
 class StageApp(faust.App):
     """One stage.
 
@@ -69,6 +74,7 @@ class StageApp(faust.App):
         spec: its sources, tables and destinations.
         settings: where Kafka is and who this worker is.
         open_store: makes a table partition's store; by default what `settings.store` says, in its state folder.
+        prepare: what the stage needs from the cluster before it joins its group, e.g. the registered contracts.
         web_enabled: whether this App hosts the process's web server.
     """
 
@@ -78,11 +84,13 @@ class StageApp(faust.App):
         settings: Settings,
         *,
         open_store: OpenStore | None = None,
+        prepare: Callable[[], None] = _nothing,
         web_enabled: bool = False,
     ) -> None:
         self.spec = spec
         self.settings = settings
         folder = settings.state_dir / settings.instance_id / spec.name
+        self.prepare = prepare
         self.open_store = open_store or store_opener(settings.store, folder)
         super().__init__(
             spec.group,

@@ -192,7 +192,7 @@ class Batch:
 def _readable_headers(record: Message) -> Headers:
     """The record's headers; none where their names are not UTF-8, which librdkafka's binding cannot give."""
     try:
-        return list(record.headers() or ())
+        return list(record.headers() or ())  # type: ignore[arg-type]  # a list, never a dict, when consumed
     except UnicodeDecodeError:
         return []
 

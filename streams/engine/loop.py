@@ -25,7 +25,7 @@ from streams.engine.sources import Runs, Sources
 from streams.engine.stage import TP, StageSpec
 from streams.engine.status import StageState
 from streams.engine.verdicts import Verdicts
-from streams.errors import ConfigurationRefused
+from streams.errors import ConfigurationRefused, NotReachable
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +41,10 @@ FOLLOWERS_COMMIT_S = 86_400 / 2  # at least daily; offsets.retention.minutes is 
 Deliver = Callable[[Sequence[Batch], Cycle], None]
 
 
+def _nothing() -> None:
+    """A stage with nothing to prepare."""
+
+
 class StageLoop:
     """One stage's engine.
 
@@ -50,6 +54,8 @@ class StageLoop:
         deliver: hands batches to the agents; called on this thread.
         open_store: makes a table partition's store.
         ended: called on this thread when it is over, with the error that ended it or None.
+        prepare: called on this thread when the cluster is there, before the stage joins its group; it may read
+            from the cluster, and is called again while that is not reachable.
     """
 
     def __init__(
@@ -59,6 +65,7 @@ class StageLoop:
         deliver: Deliver,
         open_store: OpenStore,
         ended: Callable[[BaseException | None], None],
+        prepare: Callable[[], None] = _nothing,
     ) -> None:
         self.spec = spec
         self.meter = Meter(spec.name)
@@ -68,6 +75,7 @@ class StageLoop:
         self._deliver = deliver
         self._open_store = open_store
         self._ended = ended
+        self._prepare = prepare
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._main, name=f"engine-{spec.name}", daemon=True)
         self._cycle: Cycle | None = None
@@ -152,13 +160,18 @@ class StageLoop:
         while cluster.wait(self._stop.is_set, self._report):
             deadline = deadline or time.monotonic() + TOPICS_WAIT_S
             try:
-                return cluster.facts(changelogs)
+                facts = cluster.facts(changelogs)
+                self._prepare()
             except KafkaException as error:
                 self._report(f"waiting for the cluster ({clients.name_of(error)})")
+            except NotReachable as error:
+                self._report(f"waiting for the cluster ({error})")
             except ConfigurationRefused as refusal:
                 if time.monotonic() > deadline:
                     raise
                 self._report(str(refusal))
+            else:
+                return facts
             self._stop.wait(0.1)
         return None
 

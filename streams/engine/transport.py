@@ -49,9 +49,8 @@ class StageConsumer(Service, ConsumerT):
         self._event_loop = asyncio.get_running_loop()
         self.app.flow_control.resume()  # suspended when an App is made
         self.app.tables.recovered.set()
-        self.engine = StageLoop(
-            self.app.spec, self.app.settings, self._deliver, self.app.open_store, self._engine_ended
-        )
+        app = self.app
+        self.engine = StageLoop(app.spec, app.settings, self._deliver, app.open_store, self._engine_ended, app.prepare)
         self.engine.start()
 
     def _deliver(self, batches: Sequence[Batch], cycle: Cycle) -> None:
