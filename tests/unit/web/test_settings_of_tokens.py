@@ -17,9 +17,7 @@ def test_tokens_are_read_back_with_their_roles(roles: dict[str, str]) -> None:
     assert settings(", ".join(f"{text}:{role}" for text, role in roles.items())).web_roles() == roles
 
 
-@pytest.mark.parametrize(
-    "tokens", ["s3cret", "s3cret:king", ":viewer", "s3 cret:viewer", "s3cret:viewer,s3cret:admin"]
-)
+@pytest.mark.parametrize("tokens", ["s3cret", "s3cret:king", ":viewer", "s3 cret:viewer", "s3cret:viewer,s3cret:admin"])
 def test_malformed_tokens_are_refused_without_quoting_them(tokens: str) -> None:
     with pytest.raises(ValidationError) as refused:
         settings(tokens)

@@ -1,0 +1,118 @@
+"""`headrace tables`: reads tables over HTTP, through whichever worker HEADRACE_URL names.
+
+The bearer token is HEADRACE_TOKEN, else the first of HEADRACE_WEB_TOKENS; none is sent where neither is set.
+"""
+
+import http.client
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import click
+
+from streams.cli.options import output_option
+from streams.cli.tabulate import print_rows
+from streams.config import Settings
+from streams.errors import HeadraceError, NotReachable, UsageError
+
+TIMEOUT_S = 10.0  # a worker takes 2 s to ask Kafka and 2 s to ask another worker at most
+ROWS_A_PAGE = 1000
+ROW_COLUMNS = ("key", "value", "position")
+
+
+@click.group()
+def tables() -> None:
+    """Read tables through a running worker (HEADRACE_URL)."""
+
+
+@tables.command("list")
+@output_option
+def list_tables(output: str) -> None:
+    """List all tables of the topology."""
+    print_rows(_ask("/api/tables")["items"], ("name", "stage", "table", "by"), output)
+
+
+@tables.command()
+@click.argument("table")
+@click.argument("key")
+@output_option
+def get(table: str, key: str, output: str) -> None:
+    """Show the row of KEY in TABLE (<stage>.<table>); exit 1 when there is none."""
+    row = _ask(f"/api/tables/{quote(table, safe='')}/{quote(key, safe='')}")
+    if output == "json":
+        click.echo(json.dumps(row, indent=2))
+    else:
+        print_rows([row], ROW_COLUMNS, output)
+
+
+@tables.command()
+@click.argument("table")
+@click.option("--prefix", default="", help="Only keys that begin so.")
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Rows at most.")
+@output_option
+def scan(table: str, prefix: str, limit: int, output: str) -> None:
+    """Show rows of TABLE (<stage>.<table>) in key order."""
+    print_rows(list(_rows(table, prefix, limit)), ROW_COLUMNS, output)
+
+
+def _rows(table: str, prefix: str, limit: int) -> Iterator[Mapping[str, Any]]:
+    """Up to `limit` rows, page after page."""
+    asked = {"prefix": prefix} if prefix else {}
+    while limit > 0:
+        page = _ask(f"/api/tables/{quote(table, safe='')}?{urlencode({**asked, 'limit': min(limit, ROWS_A_PAGE)})}")
+        yield from page["items"][:limit]
+        limit -= len(page["items"])
+        if page["next"] is None:
+            return
+        asked["after"] = page["next"]
+
+
+def _ask(target: str) -> Any:
+    """JSON answer of the worker.
+
+    Raises:
+        NotReachable: nobody answers at HEADRACE_URL, or not in time, or it cannot answer now.
+        HeadraceError: the worker refused; its message says why.
+    """
+    settings = Settings()
+    token = settings.bearer_token()
+    headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    url = settings.worker_url()
+    connection, base = _connection(url)
+    try:
+        connection.request("GET", base + target, headers=headers)
+        response = connection.getresponse()
+        status, body = response.status, response.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise NotReachable(f"no worker answers at {url} ({error or 'timeout'}); set HEADRACE_URL") from error
+    finally:
+        connection.close()
+    return _answer(url, status, body)
+
+
+def _connection(url: str) -> tuple[http.client.HTTPConnection, str]:
+    parts = urlsplit(url)
+    kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+    if parts.scheme not in kinds or not parts.hostname:
+        raise UsageError(f"HEADRACE_URL: expected http://host:port, got {url}")
+    try:
+        port = parts.port
+    except ValueError:
+        raise UsageError(f"HEADRACE_URL: expected a port from 1 to 65535, got {url}") from None
+    return kinds[parts.scheme](parts.hostname, port, timeout=TIMEOUT_S), parts.path.rstrip("/")
+
+
+def _answer(url: str, status: int, body: bytes) -> Any:
+    try:
+        answer = json.loads(body)
+        if status == http.client.OK:
+            return answer
+        message = answer["error"]["message"]
+    except (ValueError, TypeError, KeyError):
+        raise HeadraceError(f"{url} is no Headrace worker: it answered {status} without our JSON") from None
+    if status == http.client.SERVICE_UNAVAILABLE:
+        raise NotReachable(f"{message}; try again")
+    if status == http.client.UNAUTHORIZED:
+        raise HeadraceError(f"{message}; set HEADRACE_TOKEN")
+    raise HeadraceError(message)

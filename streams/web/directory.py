@@ -1,0 +1,80 @@
+"""Who owns which partition of a stage, and how many partitions it has: Kafka's answers, remembered briefly.
+
+Ownership may be stale by `OWNERS_SECONDS`; a worker that is asked in error answers 503, never something
+untrue, and the stale owners are forgotten.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+from streams.engine.stage import StageSpec
+from streams.errors import HeadraceError
+from streams.web.refusals import unavailable
+
+HOP_SECONDS = 2.0
+OWNERS_SECONDS = 1.0
+
+Owners = Mapping[int, str]
+T = TypeVar("T")
+
+
+class Directory:
+    """Looks up owners and partition counts, at most one look-up of a stage at a time.
+
+    Args:
+        find_owners: asks the stage, or its group, for the owner's URL of each partition.
+        count_partitions: asks for the partition count of a topic.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        find_owners: Callable[[StageSpec], Awaitable[Owners]],
+        count_partitions: Callable[[str], Awaitable[int]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._find_owners = find_owners
+        self._count_partitions = count_partitions
+        self._clock = clock
+        self._owners: dict[str, tuple[float, Owners]] = {}
+        self._counts: dict[str, int] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def owners(self, spec: StageSpec) -> Owners:
+        """Owner's URL by partition of the lead; unowned partitions are absent.
+
+        Raises:
+            Refusal: 503, Kafka did not say in time.
+        """
+        async with self._locks.setdefault(spec.name, asyncio.Lock()):
+            known = self._owners.get(spec.name)
+            if known is None or self._clock() - known[0] > OWNERS_SECONDS:
+                found = await _in_time(self._find_owners(spec), f"who owns the partitions of {spec.name}")
+                known = self._owners[spec.name] = (self._clock(), found)
+            return known[1]
+
+    def forget(self, spec: StageSpec) -> None:
+        """Look the owners up again next time: a worker was not what it was taken for."""
+        self._owners.pop(spec.name, None)
+
+    async def partitions(self, spec: StageSpec) -> int:
+        """Partition count of the stage, the same for all its sources and changelogs.
+
+        Remembered for good: a topic that a stage with tables reads never changes its count (design, 4).
+
+        Raises:
+            Refusal: 503, Kafka did not say in time.
+        """
+        if spec.lead not in self._counts:
+            count = self._count_partitions(spec.lead)
+            self._counts[spec.lead] = await _in_time(count, f"how many partitions {spec.lead} has")
+        return self._counts[spec.lead]
+
+
+async def _in_time(answer: Awaitable[T], what: str) -> T:
+    try:
+        return await asyncio.wait_for(answer, HOP_SECONDS)
+    except (HeadraceError, OSError, TimeoutError) as error:
+        raise unavailable(f"Kafka does not say {what}: {error or 'no answer in time'}") from error

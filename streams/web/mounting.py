@@ -1,0 +1,63 @@
+"""Mounts the web server on the Faust App that hosts it, in place of Faust's own pages."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from faust.web.base import BlueprintManager
+
+from streams.config import Settings
+from streams.engine.app import StageApp
+from streams.engine.owners import owners_of
+from streams.engine.stage import StageSpec
+from streams.errors import NotReachable
+from streams.web.access import Access
+from streams.web.directory import HOP_SECONDS, Directory
+from streams.web.site import attach
+
+
+def mount(host_app: StageApp, stages: Sequence[StageApp], settings: Settings, *, known: Sequence[StageSpec]) -> None:
+    """Let `host_app`'s web server, not yet started, serve the HTTP API and the page of all `stages`.
+
+    Args:
+        host_app: the App of the process whose web server runs.
+        stages: all that run in this process.
+        settings: for the tokens, the address, and Kafka's address.
+        known: all stages of the topology, whoever runs them.
+
+    Raises:
+        ConfigurationRefused: other machines could read without a token.
+    """
+    access = Access(settings.web_roles(), settings.web_host)
+    here = {stage.spec.name: stage for stage in stages}
+
+    async def find_owners(spec: StageSpec) -> Mapping[int, str]:
+        if spec.name in here:
+            return await here[spec.name].reads().owners()
+        return await owners_of(settings, spec.group)
+
+    async def count_partitions(topic: str) -> int:
+        return await asyncio.to_thread(_count_partitions, settings, topic)
+
+    server = host_app.web
+    server.blueprints = BlueprintManager()  # Faust's index, statistics and table pages know nothing of ours
+    attach(
+        server.web_app,
+        stages,
+        known,
+        directory=Directory(find_owners, count_partitions),
+        access=access,
+        own_url=settings.advertised_url(),
+    )
+
+
+def _count_partitions(settings: Settings, topic: str) -> int:
+    admin = AdminClient({**settings.kafka_config(), "log_level": 3})  # what fails is told in the answer
+    try:
+        metadata = admin.list_topics(topic, timeout=HOP_SECONDS).topics[topic]
+    except KafkaException as error:
+        raise NotReachable(f"Kafka at {settings.bootstrap_servers()} did not answer") from error
+    if metadata.error is not None or not metadata.partitions:
+        raise NotReachable(f"topic {topic} is not there; `headrace topology apply` makes it")
+    return len(metadata.partitions)

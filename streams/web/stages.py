@@ -1,0 +1,88 @@
+# ruff: noqa: D102 the properties say by their names what they are
+"""What the web server needs from the stages of its process; the engine's StageApp is one of these.
+
+Knows no Faust: the tests serve plain classes through the same doors.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from streams.engine.stage import StageSpec, TableSpec
+from streams.engine.status import StageStatus
+
+
+class Row(Protocol):
+    """A committed row; `position` is `topic/partition=offset` of the record that made it."""
+
+    @property
+    def key(self) -> bytes: ...
+    @property
+    def value(self) -> object: ...
+    @property
+    def position(self) -> str: ...
+
+
+class Reads(Protocol):
+    """Committed reads of one stage, safe from any thread.
+
+    Every method may raise a HeadraceError: the partition is not owned, restoring or closing.
+    """
+
+    def partition_of(self, key: bytes) -> int:
+        """Partition that a key of a table by key lives in."""
+        ...
+
+    def local_partitions(self) -> Sequence[int]:
+        """Partitions that are owned here and restored."""
+        ...
+
+    def get(self, table: str, partition: int, key: bytes) -> Row | None:
+        """One row, or None."""
+        ...
+
+    def scan(
+        self, table: str, partition: int, *, prefix: bytes = b"", after: bytes | None = None, limit: int = 100
+    ) -> Sequence[Row]:
+        """Rows in key order."""
+        ...
+
+    async def owners(self) -> Mapping[int, str]:
+        """Worker (its advertised URL) that owns each partition."""
+        ...
+
+
+class ServedStage(Protocol):
+    """A stage that runs in this process."""
+
+    @property
+    def spec(self) -> StageSpec:
+        """What the stage is."""
+        ...
+
+    def reads(self) -> Reads:
+        """Its tables."""
+        ...
+
+    def status(self) -> StageStatus:
+        """How it is."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TableOfStage:
+    """A table under the name that people use: `<stage>.<table>`."""
+
+    spec: StageSpec
+    table: TableSpec
+
+    @property
+    def name(self) -> str:
+        """`<stage>.<table>`."""
+        return f"{self.spec.name}.{self.table.name}"
+
+
+def tables_of(stages: Sequence[StageSpec]) -> dict[str, TableOfStage]:
+    """All tables of `stages` by their full names."""
+    found = [TableOfStage(spec, table) for spec in stages for table in spec.tables]
+    return {each.name: each for each in sorted(found, key=lambda each: each.name)}

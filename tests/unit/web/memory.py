@@ -1,0 +1,247 @@
+"""Stages in memory behind the doors that the engine's have, workers that serve them over real HTTP."""
+
+import json
+import socket
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from jsonschema import Draft202012Validator
+from yarl import URL
+
+from streams.engine.partitioner import partition_of
+from streams.engine.reads import NotServedHere, Row
+from streams.engine.stage import StageSpec, TableSpec
+from streams.engine.status import PartitionStatus, StageStatus
+from streams.web import openapi
+from streams.web.access import Access
+from streams.web.directory import Directory
+from streams.web.site import attach
+
+PARTITIONS = 4
+ORDERS = StageSpec("orders", ("orders.commands",), (TableSpec("state", by="key"),))
+ROUTER = StageSpec("router", ("orders.inbound",), (TableSpec("routes", by="source"),))
+KNOWN = (ORDERS, ROUTER)
+VALIDATED = openapi.document("test")
+Rows = dict[tuple[str, int], dict[bytes, Any]]
+
+
+@dataclass
+class Cluster:
+    """What Kafka would know: rows of every partition, and the worker that owns each."""
+
+    rows: dict[str, Rows] = field(default_factory=lambda: {spec.name: {} for spec in KNOWN})
+    owners: dict[str, dict[int, str]] = field(default_factory=lambda: {spec.name: {} for spec in KNOWN})
+
+    def put(self, spec: StageSpec, partition: int, key: bytes, value: Any) -> None:
+        self.rows[spec.name].setdefault((spec.tables[0].name, partition), {})[key] = value
+
+    def put_by_key(self, spec: StageSpec, key: bytes, value: Any) -> None:
+        self.put(spec, partition_of(key, PARTITIONS), key, value)
+
+
+@dataclass
+class MemoryReads:
+    """Committed reads of a stage in one worker."""
+
+    spec: StageSpec
+    cluster: Cluster
+    partitions: set[int]
+
+    def partition_of(self, key: bytes) -> int:
+        return partition_of(key, PARTITIONS)
+
+    def local_partitions(self) -> list[int]:
+        return sorted(self.partitions)
+
+    def get(self, table: str, partition: int, key: bytes) -> Row | None:
+        rows = self._rows(table, partition)
+        return Row(key, rows[key], self._position(partition)) if key in rows else None
+
+    def scan(
+        self, table: str, partition: int, *, prefix: bytes = b"", after: bytes | None = None, limit: int = 100
+    ) -> list[Row]:
+        rows = self._rows(table, partition)
+        keys = sorted(k for k in rows if k.startswith(prefix) and (after is None or k > after))
+        return [Row(key, rows[key], self._position(partition)) for key in keys[:limit]]
+
+    async def owners(self) -> dict[int, str]:
+        return dict(self.cluster.owners[self.spec.name])
+
+    def _rows(self, table: str, partition: int) -> dict[bytes, Any]:
+        if partition not in self.partitions:
+            raise NotServedHere(f"partition {partition} is not here")
+        return self.cluster.rows[self.spec.name].get((table, partition), {})
+
+    def _position(self, partition: int) -> str:
+        return f"{self.spec.lead}/{partition}=7"
+
+
+@dataclass
+class MemoryStage:
+    """A stage as it runs in one worker."""
+
+    spec: StageSpec
+    cluster: Cluster
+    partitions: set[int] = field(default_factory=set)
+    state: Any = "running"
+    reason: str = ""
+    partition_states: dict[int, tuple[str, int, int]] = field(default_factory=dict)
+
+    def reads(self) -> MemoryReads:
+        return MemoryReads(self.spec, self.cluster, self.partitions)
+
+    def status(self) -> StageStatus:
+        shown = dict.fromkeys(self.partitions, ("running", 0, 0)) | self.partition_states
+        return StageStatus(
+            name=self.spec.name,
+            group=self.spec.group,
+            state=self.state,
+            reason=self.reason,
+            instance="w",
+            partitions=tuple(
+                PartitionStatus(self.spec.lead, p, state, 5, restored, target)
+                for p, (state, restored, target) in sorted(shown.items())
+            ),
+            tables=self.spec.tables,
+            counters={"records": 12.0},
+        )
+
+
+@dataclass
+class Worker:
+    """A worker's web server."""
+
+    url: str
+    stages: dict[str, MemoryStage]
+    requests: list[web.Request]
+
+
+@dataclass
+class Reply:
+    """An answer, found to be as the OpenAPI document says."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def code(self) -> str:
+        return str(self.json["error"]["code"])
+
+
+@asynccontextmanager
+async def workers(
+    cluster: Cluster,
+    *shares: Mapping[str, Iterable[int]],
+    roles: Mapping[str, str] | None = None,
+    answer: Callable[[web.Request], Any] | None = None,
+) -> AsyncIterator[list[Worker]]:
+    """Workers with their `shares` (stage -> partitions they own), over real HTTP on free ports.
+
+    `answer`, when given, is asked first on every worker but the first one, and may hang or answer nonsense.
+    """
+    started: list[Worker] = []
+    servers: list[TestServer] = []
+    try:
+        for share in shares:
+            app = web.Application(middlewares=[_first(answer)] if answer and started else [])
+            server = TestServer(app)
+            servers.append(server)
+            stages = {s.name: MemoryStage(s, cluster, set(share[s.name])) for s in KNOWN if s.name in share}
+            url = _reserve(server)
+            worker = Worker(url, stages, [])
+            _serve(app, worker, cluster, roles or {})
+            await server.start_server()
+            started.append(worker)
+            for name, partitions in share.items():
+                cluster.owners[name].update(dict.fromkeys(partitions, url))
+        yield started
+    finally:
+        for server in servers:
+            await server.close()
+
+
+def _reserve(server: TestServer) -> str:
+    """Bind now, for the server must know its address before it starts."""
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    server.port = listening.getsockname()[1]
+    server.socket_factory = lambda *_args: listening
+    return f"http://127.0.0.1:{server.port}"
+
+
+def _first(answer: Callable[[web.Request], Any]) -> Any:
+    @web.middleware
+    async def first(request: web.Request, handler: Any) -> web.StreamResponse:
+        given: web.StreamResponse = await answer(request) or await handler(request)
+        return given
+
+    return first
+
+
+def _serve(app: web.Application, worker: Worker, cluster: Cluster, roles: Mapping[str, str]) -> None:
+    async def find_owners(spec: StageSpec) -> Mapping[int, str]:
+        return dict(cluster.owners[spec.name])
+
+    async def count_partitions(_topic: str) -> int:
+        return PARTITIONS
+
+    attach(
+        app,
+        list(worker.stages.values()),
+        KNOWN,
+        directory=Directory(find_owners, count_partitions),
+        access=Access(roles, "127.0.0.1"),
+        own_url=worker.url,
+    )
+
+    async def record(request: web.Request, _response: web.StreamResponse) -> None:
+        worker.requests.append(request)
+
+    app.on_response_prepare.append(record)
+
+
+async def get(url: str, headers: Mapping[str, str] | None = None) -> Reply:
+    """GET, and check the answer against the document."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(URL(url, encoded=True), headers=headers, allow_redirects=False) as response,
+    ):
+        reply = Reply(response.status, response.headers, await response.text())
+    _validate(URL(url, encoded=True).raw_path, reply)
+    return reply
+
+
+def _validate(path: str, reply: Reply) -> None:
+    template = _template(path)
+    if template is None:
+        assert reply.status == 404
+        schema: Any = {"$ref": "#/components/schemas/Error"}
+    else:
+        responses = VALIDATED["paths"][template]["get"]["responses"]
+        assert str(reply.status) in responses, (path, reply.status, reply.text)
+        ((kind, content),) = responses[str(reply.status)]["content"].items()
+        assert reply.headers["Content-Type"].startswith(kind)
+        schema = content["schema"]
+        if kind != "application/json":
+            return
+    Draft202012Validator({**schema, "components": VALIDATED["components"]}).validate(reply.json)
+    assert ("Retry-After" in reply.headers) == (reply.status == 503)
+
+
+def _template(path: str) -> str | None:
+    if path in VALIDATED["paths"]:
+        return path
+    parts: Sequence[str] = path.split("/", 4)
+    if parts[:3] != ["", "api", "tables"] or not all(parts[3:]):
+        return None
+    return {4: "/api/tables/{table}", 5: "/api/tables/{table}/{key}"}.get(len(parts))
