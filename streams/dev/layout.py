@@ -133,6 +133,6 @@ def container_settings(layout: Layout, node: Node, overrides: Settings) -> dict[
 def as_environment(settings: Settings) -> dict[str, str]:
     """How the apache/kafka image takes settings: `log.dirs` is KAFKA_LOG_DIRS (_ doubled, - tripled)."""
     return {
-        "KAFKA_" + name.replace("-", "___").replace("_", "__").replace(".", "_").upper(): value
+        "KAFKA_" + name.replace("_", "__").replace("-", "___").replace(".", "_").upper(): value
         for name, value in settings.items()
     }

@@ -1,17 +1,22 @@
 """The cluster that tests and `headrace dev` share, on a real broker."""
 
+import json
+import os
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+import pytest
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]
 
 from streams.config import Settings
 from streams.dev.cluster import KafkaCluster
 from streams.dev.processes import Process
-from streams.dev.readiness import cluster_id_of
+from streams.dev.readiness import WrongCluster, admin_client, answers, cluster_id_of
 
 StartCluster = Callable[..., KafkaCluster]
 
@@ -73,3 +78,106 @@ def test_a_broker_dies_with_an_owner_that_is_killed() -> None:
         assert broker.alive()
         owner.send_signal(signal.SIGKILL)
         assert broker.wait(timeout_s=10)
+
+
+@pytest.fixture
+def headrace(tmp_path: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """Run the command as a person would, with a state folder of its own."""
+    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
+
+    def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "streams.cli", *arguments]
+        return subprocess.run(
+            command, env={**environment, **more}, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    yield run
+    run("dev", "down", "--wipe")
+
+
+Headrace = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def dev_status(headrace: Headrace) -> dict[str, Any]:
+    status: dict[str, Any] = json.loads(headrace("dev", "status", "--output", "json").stdout)
+    return status
+
+
+def test_up_stays_and_is_found_by_every_later_command(headrace: Headrace, tmp_path: Path) -> None:
+    first = headrace("dev", "up")
+    assert first.returncode == 0, first.stderr
+    record = json.loads((tmp_path / "headrace/dev/broker.json").read_text())
+    assert record["bootstrap_servers"] in first.stdout
+    assert cluster_id_of(record["bootstrap_servers"]) == record["cluster_id"]
+    again = headrace("dev", "up")
+    assert again.returncode == 0
+    assert dev_status(headrace)["brokers"][0]["pid"] == record["pids"][0]
+
+
+def test_up_again_after_a_crash_starts_the_broker_with_its_data(headrace: Headrace) -> None:
+    headrace("dev", "up")
+    before = dev_status(headrace)
+    os.kill(before["brokers"][0]["pid"], signal.SIGKILL)
+    crashed = headrace("dev", "status")
+    assert crashed.returncode == 3
+    assert len(crashed.stderr.splitlines()) == 1
+    headrace("dev", "up")
+    after = dev_status(headrace)
+    assert after["state"] == "running"
+    assert (after["bootstrap_servers"], after["cluster_id"]) == (before["bootstrap_servers"], before["cluster_id"])
+
+
+def test_down_ends_the_broker_and_wipe_deletes_its_data(headrace: Headrace, tmp_path: Path) -> None:
+    headrace("dev", "up")
+    address = dev_status(headrace)["bootstrap_servers"]
+    assert headrace("dev", "down").returncode == 0
+    assert cluster_id_of(address, timeout_s=0.5) is None
+    assert (tmp_path / "headrace/dev/kafka-1").exists()
+    assert not (tmp_path / "headrace/dev/broker.json").exists()
+    assert headrace("dev", "down", "--wipe").returncode == 0
+    assert not (tmp_path / "headrace/dev/kafka-1").exists()
+
+
+def test_another_number_of_brokers_than_runs_is_refused(headrace: Headrace) -> None:
+    headrace("dev", "up")
+    refused = headrace("dev", "up", "--brokers", "3")
+    assert refused.returncode == 2
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_a_given_broker_is_used_and_nothing_started(headrace: Headrace, kafka: Any, tmp_path: Path) -> None:
+    given = headrace("dev", "up", KAFKA_BOOTSTRAP_SERVERS=kafka.bootstrap_servers)
+    assert given.returncode == 0
+    assert not (tmp_path / "headrace/dev/broker.json").exists()
+    absent = headrace("dev", "up", KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
+    assert absent.returncode == 3
+    assert len(absent.stderr.splitlines()) == 1
+
+
+def test_settings_roll_through_a_running_cluster(kafka_cluster: StartCluster) -> None:
+    cluster = kafka_cluster()
+    cluster.roll({"message.max.bytes": "123456"})
+    broker = ConfigResource(ConfigResource.Type.BROKER, "1")
+    admin = AdminClient({"bootstrap.servers": cluster.bootstrap_servers})
+    assert admin.describe_configs([broker])[broker].result(timeout=30)["message.max.bytes"].value == "123456"
+
+
+def test_a_port_that_was_taken_meanwhile_is_replaced(tmp_path: Path) -> None:
+    cluster = KafkaCluster(folder=tmp_path / "kafka")
+    try:
+        before = cluster.start().layout
+        cluster.stop_all()
+        with socket.socket() as squatter:
+            squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            squatter.bind(("127.0.0.1", before.nodes[0].port))
+            squatter.listen()
+            after = cluster.start().layout
+        assert after.cluster_id == before.cluster_id
+        assert after.nodes[0].port != before.nodes[0].port
+    finally:
+        cluster.wipe()
+
+
+def test_somebody_elses_cluster_on_the_port_is_noticed(kafka: Any) -> None:
+    with pytest.raises(WrongCluster):
+        answers(admin_client(kafka.bootstrap_servers), "not-this-cluster-ABCDE", 1)
