@@ -31,11 +31,13 @@ class Batch:
         out: what the batch puts out; on a hot path append an `Output` tuple here instead of calling `send`.
         route: the route that was matched last; names it in the dead letter of a refused produce.
         failures: dead letters by (category, route), counted for the metrics.
+        buried: offsets of the records that became dead letters.
+        buried: offsets of the records that became dead letters.
     """
 
     __slots__ = (
-        "_cursor", "_dead_letters", "_known_topics", "_refused", "_stage", "_written", "callbacks", "cycle", "done",
-        "failures", "marks", "out", "partition", "records", "route", "topic",
+        "_cursor", "_dead_letters", "_known_topics", "_refused", "_stage", "_written", "buried", "callbacks", "cycle",
+        "done", "failures", "marks", "out", "partition", "records", "route", "topic",
     )  # fmt: skip
 
     def __init__(
@@ -57,6 +59,8 @@ class Batch:
         self.out: list[Output] = []
         self.route: str | None = None
         self.failures: dict[tuple[str, str | None], int] = {}
+        self.buried: set[int] = set()
+        self.buried: set[int] = set()
         self.callbacks: list[Callable[[float], None]] = []
         self.cycle = cycle
         self.marks: list[tuple[int, int]] | None = [] if traced else None
@@ -174,15 +178,18 @@ class Batch:
         for writes in self._written:
             writes.rollback()
         offset = record.offset()
+        assert offset is not None  # noqa: S101 a consumed record has one
+        self.buried.add(offset)
         failure = Failure(
             stage=self._stage,
             topic=self.topic,
             partition=self.partition,
-            offset=-1 if offset is None else offset,
+            offset=offset,
             error=error,
             route=getattr(error, "route", None),
             failed_at=time.time(),
         )
+        self.buried.add(failure.offset)
         counted = (failure.category, failure.route)
         self.failures[counted] = self.failures.get(counted, 0) + 1
         headers = dead_letter_headers(_readable_headers(record), failure)

@@ -1,0 +1,130 @@
+"""Composition root: settings + topology + domain -> stages. The one place that knows every package.
+
+A domain is the module that HEADRACE_APP names. Its stages join those of the topology where it has
+`stage_specs(topology) -> Iterable[StageSpec]` and `stage_app(spec, world) -> StageApp`.
+"""
+
+import importlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+
+from streams.config import Settings
+from streams.engine.app import StageApp
+from streams.engine.catalogue import open_registry
+from streams.engine.stage import StageSpec
+from streams.errors import UsageError
+from streams.messages.contracts import Contracts, load_contracts
+from streams.messages.registry import Registered
+from streams.routing.lint import lint as lint_routing
+from streams.routing.stage import router_specs, router_stage
+from streams.topology.findings import Finding, findings_found
+from streams.topology.lint import lint as lint_topology
+from streams.topology.loading import load_topology
+from streams.topology.model import Topology
+
+
+@dataclass(frozen=True)
+class World:
+    """What every stage is made from."""
+
+    settings: Settings
+    topology: Topology
+    contracts: Contracts
+
+    def registered(self) -> list[Registered]:
+        """Every version of every contract in the registry, read now.
+
+        Raises:
+            NotReachable: the registry or the broker does not answer.
+        """
+        registry = open_registry(self.settings)
+        try:
+            return registry.all()
+        finally:
+            registry.close()
+
+
+def load_world(settings: Settings) -> World:
+    """Read the topology and the contracts, and refuse what lint finds.
+
+    Raises:
+        FindingsFound: one line a finding.
+        UsageError: a file or folder cannot be read.
+    """
+    topology = load_topology(settings.topology)
+    contracts = load_contracts(settings.schemas)
+    findings = lint(topology, contracts)
+    if findings:
+        raise findings_found(settings.topology, findings)
+    return World(settings, topology, contracts)
+
+
+def lint(topology: Topology, contracts: Contracts) -> list[Finding]:
+    """What every package finds wrong with the topology, in the order of the file."""
+    return sorted([*lint_topology(topology, contracts), *lint_routing(topology, contracts)])
+
+
+def load_domain(name: str) -> ModuleType | None:
+    """The module of the domain, or None where HEADRACE_APP is empty.
+
+    Raises:
+        UsageError: there is no such module.
+    """
+    if not name:
+        return None
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise UsageError(f"HEADRACE_APP={name}: {error}; name an importable module, or nothing") from error
+
+
+def stage_specs(topology: Topology, domain: ModuleType | None = None) -> list[StageSpec]:
+    """All stages: the topology's and the domain's."""
+    return [*router_specs(topology), *_domain_specs(topology, domain)]
+
+
+def _domain_specs(topology: Topology, domain: ModuleType | None) -> Iterable[StageSpec]:
+    declared = getattr(domain, "stage_specs", None)
+    return declared(topology) if declared is not None else ()
+
+
+def choose_stages(specs: Sequence[StageSpec], names: Sequence[str]) -> list[StageSpec]:
+    """The stages of these names; all where none is named.
+
+    Raises:
+        UsageError: there is no such stage, or no stage at all.
+    """
+    by_name = {spec.name: spec for spec in specs}
+    unknown = [name for name in names if name not in by_name]
+    known = ", ".join(sorted(by_name)) or "none"
+    if unknown:
+        raise UsageError(f"unknown stage {', '.join(unknown)}; the topology has: {known}")
+    if not by_name:
+        raise UsageError("the topology has no stage to run; declare a router")
+    return [by_name[name] for name in dict.fromkeys(names)] or list(specs)
+
+
+def stage_apps(world: World, specs: Sequence[StageSpec], domain: ModuleType | None) -> list[StageApp]:
+    """Apps of these stages; the first one hosts the process's web server."""
+    routers = {spec.name for spec in router_specs(world.topology)}
+    return [
+        _router(spec, world, hosts_web=i == 0)
+        if spec.name in routers
+        else _from_domain(spec, world, domain, hosts_web=i == 0)
+        for i, spec in enumerate(specs)
+    ]
+
+
+def _router(spec: StageSpec, world: World, *, hosts_web: bool) -> StageApp:
+    routers = [router for router in world.topology.routers if router.stage == spec.name]
+    return router_stage(
+        spec, routers, world.contracts, world.registered, world.settings, web_enabled=hosts_web
+    )
+
+
+def _from_domain(spec: StageSpec, world: World, domain: ModuleType | None, *, hosts_web: bool) -> StageApp:
+    if domain is None:
+        raise UsageError(f"stage {spec.name} needs its domain; set HEADRACE_APP")
+    app: StageApp = domain.stage_app(spec, world, web_enabled=hosts_web)
+    return app

@@ -1,0 +1,88 @@
+"""The workers of a chaos run: real `headrace worker` processes that are killed, frozen, stopped and started."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+from streams.dev.ports import free_ports
+from streams.dev.readiness import await_condition
+
+HERE = Path(__file__).parent
+STOP_S = 40
+STAGES = ("router", "counting")
+
+
+class Member:
+    """One worker process and its successors: a restart keeps instance id and state folder."""
+
+    def __init__(self, name: str, folder: Path, environment: dict[str, str]) -> None:
+        self.name = name
+        self.port = free_ports(1)[0]
+        self.log = folder / f"{name}.log"
+        self._environment = {
+            **environment,
+            "HEADRACE_INSTANCE_ID": name,
+            "HEADRACE_STATE_DIR": str(folder / f"state-{name}"),
+            "HEADRACE_WEB_PORT": str(self.port),
+            "HEADRACE_APP": "chaos_domain",
+            "HEADRACE_TOPOLOGY": str(HERE / "world" / "topology.yaml"),
+            "HEADRACE_SCHEMAS": str(HERE / "world" / "schemas"),
+            "HEADRACE_LOG_FORMAT": "json",
+            "PYTHONPATH": str(HERE),
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+        self.exit_codes: list[int] = []
+
+    def start(self, crash_after: int = 0) -> None:
+        environment = {**os.environ, **self._environment, "CHAOS_CRASH_AFTER": str(crash_after)}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "streams.cli", "worker", *STAGES],
+                env=environment, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def _pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(10)
+
+    def freeze(self) -> None:
+        os.kill(self._pid(), signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self._pid(), signal.SIGCONT)
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        assert self.process is not None
+        self.process.terminate()
+        code = self.process.wait(STOP_S)
+        self.exit_codes.append(code)
+        return code
+
+    def is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def wait_ready(self, timeout_s: float = 60) -> None:
+        await_condition(self.is_ready, timeout_s, f"{self.name} to be ready (see {self.log})")
+
+    def get(self, path: str) -> dict[str, object]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            found: dict[str, object] = json.load(answer)
+            return found

@@ -1,0 +1,108 @@
+"""Counts what arrived, from the topics alone, against what a run's records must have become."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import workload
+from chaos_domain import FOLLOW, OUT
+from confluent_kafka import Message
+
+from streams.config import Settings
+from streams.engine.topic_reader import read_topics
+
+CHANGELOG = "headrace.counting.counts.changelog"
+DESTINATIONS = ("chaos.express", "chaos.audit", "chaos.standard")
+
+
+@dataclass
+class Differences:
+    """How many records are not as they must be, by kind; and a few examples."""
+
+    counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, kind: str, example: str) -> None:
+        self.counts[kind] += 1
+        if self.counts[kind] <= 3:
+            self.examples.append(f"{kind}: {example}")
+
+
+def recount_routing(settings: Settings, records: int, schema_id: int, found: Differences) -> None:
+    """Every odd record at its destinations, once, unchanged, in its key's order."""
+    seen = {topic: bytearray(records) for topic in DESTINATIONS}
+    last: dict[tuple[str, bytes], int] = {}
+
+    def check(message: Message) -> None:
+        topic, key = message.topic() or "", message.key()
+        headers = list(message.headers() or ())
+        i = int(dict(headers)["ce_id"])  # type: ignore[arg-type]
+        seen[topic][i] = min(seen[topic][i] + 1, 255)
+        assert isinstance(key, bytes)
+        if last.get((topic, key), -1) > i:
+            found.add("out of order", f"{topic} {i}")
+        last[topic, key] = i
+        expected = (workload.value_of(i, schema_id), workload.key_of(i), workload.headers_of(i), workload.timestamp_of(i))
+        if (message.value(), key, headers, message.timestamp()[1]) != expected:
+            found.add("altered", f"{topic} {i}")
+
+    read_topics(settings, DESTINATIONS, lambda batch: [check(m) for m in batch] and None, timeout_s=600)
+    for i in range(1, records, 2):
+        wanted = ("chaos.express", "chaos.audit") if workload.is_critical(i) else ("chaos.standard",)
+        for topic in DESTINATIONS:
+            count, want = seen[topic][i], int(topic in wanted)
+            if count != want:
+                kind = "missing" if count < want else "misrouted" if not want else "doubled"
+                found.add(kind, f"{topic} {i}: {count} times")
+
+
+def recount_counting(settings: Settings, records: int, found: Differences) -> dict[bytes, int]:
+    """Every even record counted once; per key and source in order; the counts without gap; returns the counts."""
+    seen = bytearray(records)
+    counts: dict[bytes, int] = defaultdict(int)
+    last: dict[tuple[bytes, str], int] = {}
+
+    def check(message: Message) -> None:
+        key, value = message.key(), message.value()
+        assert isinstance(key, bytes)
+        assert isinstance(value, bytes)
+        number, _, count = value.partition(b":")
+        i = int(number)
+        seen[i] = min(seen[i] + 1, 255)
+        counts[key] += 1
+        if int(count) != counts[key]:
+            found.add("count out of sequence", f"{key!r}: {int(count)}, expected {counts[key]}")
+        source = workload.source_of(i)
+        if last.get((key, source), -1) > i:
+            found.add("out of order", f"{source} {i}")
+        last[key, source] = i
+
+    read_topics(settings, [OUT], lambda batch: [check(m) for m in batch] and None, timeout_s=600)
+    for i in range(0, records, 2):
+        if seen[i] != 1:
+            found.add("missing" if not seen[i] else "doubled", f"{OUT} {i}: {seen[i]} times")
+    return counts
+
+
+def recount_changelog(settings: Settings, counts: dict[bytes, int], found: Differences) -> None:
+    """The changelog's last value of each key is its count."""
+    rows: dict[bytes, bytes | None] = {}
+
+    def keep(batch: list[Message]) -> None:
+        rows.update((m.key(), m.value()) for m in batch)  # type: ignore[misc]
+
+    read_topics(settings, [CHANGELOG], keep, timeout_s=600)
+    if {key: int(value or 0) for key, value in rows.items()} != counts:
+        wrong = [key for key in counts if rows.get(key) != b"%d" % counts[key]]
+        found.add("changelog", f"{len(wrong)} keys, {len(rows)} rows for {len(counts)} keys, e.g. {wrong[:2]}")
+
+
+def aborted_records(settings: Settings) -> int:
+    """Records of aborted transactions in the outputs: they are there, and no reader above has seen them."""
+    topics = [*DESTINATIONS, OUT]
+    everything = read_topics(settings, topics, lambda _batch: None, "read_uncommitted", timeout_s=600)
+    return everything - read_topics(settings, topics, lambda _batch: None, timeout_s=600)
+
+
+def sources_of_counting() -> tuple[str, str]:
+    """Lead and follower."""
+    return "counting.lead", FOLLOW

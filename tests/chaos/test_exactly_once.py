@@ -1,0 +1,196 @@
+"""Three workers under faults: everything at its destination once, in order, unchanged; tables equal to a recount.
+
+`make test` runs it small, `make soak` at full size (5 million records and 40 faults, RocksDB and memory, one broker and
+three). The seed is printed; HEADRACE_CHAOS_SEED repeats a run.
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+import recount  # noqa: E402 siblings, found by the path above
+import workload  # noqa: E402
+from crew import Member  # noqa: E402
+from faults import Faults, schedule  # noqa: E402
+
+from streams.config import Settings  # noqa: E402
+from streams.dev.cluster import KafkaCluster  # noqa: E402
+from streams.dev.readiness import admin_client, await_condition  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Size of a run."""
+
+    records: int
+    faults: int
+    rate: float
+    brokers: int
+    store: str
+    longest_freeze_s: float
+    settle_s: float
+
+
+REDUCED = Plan(60_000, 6, 3_000, 1, "rocksdb", 8, 90)
+FULL = [
+    pytest.param(Plan(5_000_000, 42, 14_000, 1, "rocksdb", 16, 300), id="rocksdb, one broker"),
+    pytest.param(Plan(5_000_000, 42, 14_000, 3, "memory", 16, 300), id="memory, three brokers"),
+]
+
+Environment = Callable[[Settings], dict[str, str]]
+
+
+def test_kills_freezes_and_broker_restarts_lose_and_double_nothing(
+    kafka_cluster: Callable[..., KafkaCluster],
+    settings_for: Callable[..., Settings],
+    environment_of: Environment,
+    tmp_path: Path,
+) -> None:
+    run(REDUCED, kafka_cluster(), settings_for, environment_of, tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("plan", FULL)
+def test_soak(
+    plan: Plan,
+    kafka_cluster: Callable[..., KafkaCluster],
+    settings_for: Callable[..., Settings],
+    environment_of: Environment,
+    tmp_path: Path,
+) -> None:
+    run(plan, kafka_cluster(brokers=plan.brokers, heap_mb=768), settings_for, environment_of, tmp_path)
+
+
+def run(
+    plan: Plan,
+    cluster: KafkaCluster,
+    settings_for: Callable[..., Settings],
+    environment_of: Environment,
+    folder: Path,
+) -> None:
+    seed = int(os.environ.get("HEADRACE_CHAOS_SEED") or random.SystemRandom().randrange(10**6))
+    chance = workload.rng(seed)
+    kinds = schedule(chance, plan.faults)
+    sys.stdout.write(f"\nseed {seed}: {plan} faults {' '.join(kinds)}\n")
+    settings = settings_for(cluster.bootstrap_servers, HEADRACE_STORE=plan.store)
+    environment = environment_of(settings)
+    schema_id = apply_topology(environment)
+    crew = [Member(f"w{n}", folder, environment) for n in range(1, 5)]
+    load = workload.Load(settings, plan.records, plan.rate, schema_id)
+    faults = Faults(chance, crew, cluster, plan.longest_freeze_s)
+    try:
+        for member in crew[:-1]:
+            member.start()
+        for member in crew[:-1]:
+            member.wait_ready()
+        load.start()
+        await_condition(lambda: load.sent > plan.records // 100 or load.error is not None, 60, "the load to start")
+        for number, kind in enumerate(kinds, 1):
+            faults.inject(kind)
+            due = plan.records * number // (len(kinds) + 1)
+            await_condition(lambda due=due: load.sent >= due or load.error is not None, 600, "the load")  # type: ignore[misc]
+        load.join(600)
+        assert load.error is None, load.error
+        faults.restart_the_dead()
+        settled = settle(settings, crew, plan.settle_s)
+        table = table_over_http(crew[0])
+        stop_all(crew)
+    finally:
+        for member in crew:
+            if member.running:
+                member.kill()
+    found = recount.Differences()
+    recount.recount_routing(settings, plan.records, schema_id, found)
+    counts = recount.recount_counting(settings, plan.records, found)
+    recount.recount_changelog(settings, counts, found)
+    if table != {key.decode(): count for key, count in counts.items()}:
+        found.add("table over HTTP", f"{len(table)} rows for {len(counts)} keys")
+    aborted = recount.aborted_records(settings)
+    summary = {
+        "seed": seed, "records": plan.records, "store": plan.store, "brokers": plan.brokers,
+        "faults": dict(faults.counts), "settled_s": round(settled, 1), "aborted_records_unseen": aborted,
+        "differences": dict(found.counts), "unexpected_exits": faults.unexpected,
+    }  # fmt: skip
+    sys.stdout.write(json.dumps(summary) + "\n")
+    assert not found.counts, found.examples
+    assert not faults.unexpected, faults.unexpected
+
+
+def apply_topology(environment: dict[str, str]) -> int:
+    """`headrace topology apply`; the id of the one contract."""
+    environment = {
+        **environment,
+        "HEADRACE_APP": "chaos_domain",
+        "HEADRACE_TOPOLOGY": str(HERE / "world" / "topology.yaml"),
+        "HEADRACE_SCHEMAS": str(HERE / "world" / "schemas"),
+        "PYTHONPATH": str(HERE),
+    }
+    headrace = [sys.executable, "-m", "streams.cli"]
+    subprocess.run([*headrace, "topology", "apply"], env=environment, check=True, timeout=120, capture_output=True)
+    listed = subprocess.run(
+        [*headrace, "schema", "list", "--output", "json"], env=environment, check=True, timeout=60, capture_output=True
+    )
+    (row,) = json.loads(listed.stdout)
+    return int(row["id"])
+
+
+def settle(settings: Settings, crew: list[Member], timeout_s: float) -> float:
+    """Wait until both stages have committed everything; how many seconds that took."""
+    started = time.monotonic()
+    admin = admin_client(settings.bootstrap_servers())
+    wanted = {"headrace.router": [workload.INBOUND], "headrace.counting": list(recount.sources_of_counting())}
+
+    def done() -> bool:
+        return all(lag_of(admin, group, topics) == 0 for group, topics in wanted.items())
+
+    await_condition(done, timeout_s, f"the stages to commit everything (logs beside {crew[0].log})")
+    return time.monotonic() - started
+
+
+def lag_of(admin: object, group: str, topics: list[str]) -> int:
+    """Records that `group` has not committed; -1 while that cannot be told."""
+    from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition  # noqa: PLC0415
+    from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # noqa: PLC0415
+
+    partitions = [TopicPartition(topic, p) for topic in topics for p in range(workload.PARTITIONS)]
+    try:
+        asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, partitions)])  # type: ignore[attr-defined]
+        committed = {(p.topic, p.partition): p.offset for p in asked[group].result(10).topic_partitions}
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        ends = admin.list_offsets(dict.fromkeys(partitions, latest))  # type: ignore[attr-defined]
+        return sum(end.result(10).offset - committed[p.topic, p.partition] for p, end in ends.items())
+    except (KafkaException, TimeoutError):
+        return -1
+
+
+def table_over_http(member: Member) -> dict[str, int]:
+    """The whole table `counting.counts`, page by page, asked of one worker for all."""
+    rows: dict[str, int] = {}
+    after = ""
+    await_condition(lambda: member.is_ready(), 60, "the worker that is asked")  # noqa: PLW0108
+    while True:
+        page = member.get(f"/api/tables/counting.counts?limit=1000{after}")
+        items = page["items"]
+        assert isinstance(items, list)
+        rows.update((item["key"], item["value"]) for item in items)
+        if page["next"] is None:
+            return rows
+        after = f"&after={page['next']}"
+
+
+def stop_all(crew: list[Member]) -> None:
+    """SIGTERM for all; each must end with 0."""
+    for member in crew:
+        if member.running:
+            assert member.stop() == 0, f"{member.name} ended with {member.exit_codes[-1]}; see {member.log}"

@@ -1,0 +1,117 @@
+"""What a chaos run sends, as a pure function of a record's number, and how it sends it."""
+
+import io
+import random
+import struct
+import threading
+import time
+from decimal import Decimal
+
+import fastavro
+from chaos_domain import FOLLOW, LEAD
+
+from streams.config import Settings
+from streams.engine.partitioner import partition_of
+from streams.engine.raw_producer import RawProducer
+
+INBOUND = "chaos.inbound"
+KEYS = 3000
+PARTITIONS = 6
+_SCHEMA = fastavro.parse_schema(
+    {
+        "type": "record",
+        "name": "order",
+        "namespace": "chaos",
+        "fields": [
+            {"name": "order_id", "type": "string"},
+            {"name": "total_amount", "type": {"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": 2}},
+            {"name": "note", "type": "string"},
+        ],
+    }
+)
+_PRIORITIES = (b"high", b"normal", b"low")
+_EPOCH_MS = 1_790_000_000_000
+
+
+def key_of(i: int) -> bytes:
+    """A third of the keys gets most of the records, as keys do."""
+    return b"K-%05d" % (i * 7919 % KEYS if i % 3 else i * 7919 % (KEYS // 3))
+
+
+def is_critical(i: int) -> bool:
+    """Whether the router's first route takes the record: amount over 1000 and priority high."""
+    return i % 3 == 0 and i % 2000 > 1000
+
+
+def value_of(i: int, schema_id: int) -> bytes:
+    out = io.BytesIO()
+    out.write(struct.pack(">bI", 0, schema_id))
+    order = {"order_id": key_of(i).decode(), "total_amount": Decimal(i % 2000), "note": f"{i}".rjust(40, ".")}
+    fastavro.schemaless_writer(out, _SCHEMA, order)
+    return out.getvalue()
+
+
+def headers_of(i: int) -> list[tuple[str, bytes]]:
+    return [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", b"%d" % i),
+        ("ce_type", b"order"),
+        ("ce_source", b"chaos"),
+        ("ce_time", b"2026-01-01T00:00:00Z"),
+        ("priority", _PRIORITIES[i % 3]),
+        ("x-opaque", b"\xff\x00" + struct.pack(">I", i)),
+    ]
+
+
+def timestamp_of(i: int) -> int:
+    return _EPOCH_MS + i
+
+
+class Load(threading.Thread):
+    """Sends `records` in all, half to the router and a quarter to each source of the counting stage, at a rate."""
+
+    def __init__(self, settings: Settings, records: int, rate: float, schema_id: int) -> None:
+        super().__init__(name="load", daemon=True)
+        self.sent = 0
+        self.error: BaseException | None = None
+        self._settings = settings
+        self._records = records
+        self._rate = rate
+        self._schema_id = schema_id
+
+    def run(self) -> None:
+        try:
+            with RawProducer(self._settings, linger_ms=20) as producer:
+                started = time.monotonic()
+                for i in range(self._records):
+                    self._send(producer, i)
+                    self.sent = i + 1
+                    if i % 500 == 0:
+                        ahead = i / self._rate - (time.monotonic() - started)
+                        if ahead > 0:
+                            time.sleep(ahead)  # the rate is the point; there is nothing to await
+        except BaseException as error:  # noqa: BLE001 the test's own thread raises it
+            self.error = error
+
+    def _send(self, producer: RawProducer, i: int) -> None:
+        if i % 2:
+            producer.send(
+                INBOUND, value_of(i, self._schema_id), key_of(i), timestamp_ms=timestamp_of(i), headers=headers_of(i)
+            )
+        else:
+            producer.send(source_of(i), b"%d" % i, key_of(i), timestamp_ms=timestamp_of(i), headers=[])
+
+
+def source_of(i: int) -> str:
+    """Topic of a record of the counting stage."""
+    return LEAD if i % 4 else FOLLOW
+
+
+def partition(i: int) -> int:
+    """Partition of a record in any topic of six."""
+    return partition_of(key_of(i), PARTITIONS)
+
+
+def rng(seed: int) -> random.Random:
+    """The one source of randomness of a run."""
+    return random.Random(seed)
