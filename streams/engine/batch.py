@@ -32,7 +32,6 @@ class Batch:
         route: the route that was matched last; names it in the dead letter of a refused produce.
         failures: dead letters by (category, route), counted for the metrics.
         buried: offsets of the records that became dead letters.
-        buried: offsets of the records that became dead letters.
     """
 
     __slots__ = (
@@ -59,7 +58,6 @@ class Batch:
         self.out: list[Output] = []
         self.route: str | None = None
         self.failures: dict[tuple[str, str | None], int] = {}
-        self.buried: set[int] = set()
         self.buried: set[int] = set()
         self.callbacks: list[Callable[[float], None]] = []
         self.cycle = cycle
@@ -189,7 +187,6 @@ class Batch:
             route=getattr(error, "route", None),
             failed_at=time.time(),
         )
-        self.buried.add(failure.offset)
         counted = (failure.category, failure.route)
         self.failures[counted] = self.failures.get(counted, 0) + 1
         headers = dead_letter_headers(_readable_headers(record), failure)
