@@ -2,6 +2,7 @@
 #   make demo    the whole of it in a minute       make check   formats, lint, types, layers
 #   make test    all tests at reduced size         make soak    the engine's promises at full size (SEED=n repeats)
 #   make bench   speed against a bare loop         make clean   remove what these commands made
+# TESTS=tests/unit narrows `make test`; ARGS is passed on to the command.
 
 VENV := .venv/made
 BIN := .venv/bin
@@ -14,13 +15,13 @@ demo: $(VENV)
 	@$(BIN)/headrace demo $(ARGS)
 
 test: $(VENV)
-	$(PYTEST) tests --durations=15 $(ARGS)
+	$(PYTEST) $(or $(TESTS),tests) --durations=15 $(ARGS)
 
 check: $(VENV)
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --quiet --check .
 	$(BIN)/mypy --no-color-output
-	$(BIN)/lint-imports --no-logo --no-timing
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/deptry --no-ansi .
 
 soak: $(VENV)

@@ -86,7 +86,7 @@ def headrace(tmp_path: Path) -> Iterator[Callable[..., subprocess.CompletedProce
     environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
 
     def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "streams.cli", *arguments]
+        command = [str(Path(sys.executable).with_name("headrace")), *arguments]
         return subprocess.run(
             command, env={**environment, **more}, capture_output=True, text=True, timeout=120, check=False
         )
