@@ -1,0 +1,84 @@
+"""Whole messages: payload to framed value with the contract's registered id, and back to the newest version's form."""
+
+from collections.abc import Iterable
+from io import BytesIO
+from typing import Any
+
+import fastavro
+
+from streams.errors import ConfigurationRefused, InvalidMessage
+from streams.messages.avsc import identity
+from streams.messages.contracts import Contract, Contracts, parse
+from streams.messages.decoding import Decode, compile_decoder
+from streams.messages.framing import frame, schema_id_of
+from streams.messages.registry import Registered
+
+Payload = dict[str, Any]
+
+_REFUSALS = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
+
+
+class Codec:
+    """Encodes and decodes messages of the contracts, for every version that is registered.
+
+    Args:
+        contracts: the newest version of each.
+        registered: every version in the registry.
+    """
+
+    def __init__(self, contracts: Contracts, registered: Iterable[Registered]) -> None:
+        self._contracts = contracts
+        self._by_id = {each.id: each for each in registered}
+        self._ids = {(each.subject, identity(each.schema)): each.id for each in self._by_id.values()}
+        self._decoders: dict[int, tuple[str, Decode]] = {}  # compiled when a message first needs one
+
+    def id_of(self, contract: Contract) -> int:
+        """Id under which the contract's schema is registered.
+
+        Raises:
+            ConfigurationRefused: it is not.
+        """
+        try:
+            return self._ids[contract.subject, contract.identity]
+        except KeyError:
+            raise ConfigurationRefused(
+                f"contract {contract.name} is not registered as it stands; run `headrace schema register`"
+            ) from None
+
+    def encode(self, contract_name: str, payload: Payload) -> bytes:
+        """Framed value of a payload.
+
+        Raises:
+            InvalidMessage: the payload does not fit the contract.
+            ConfigurationRefused: the contract is not registered.
+        """
+        contract = self._contracts[contract_name]
+        stream = BytesIO()
+        try:
+            fastavro.schemaless_writer(stream, contract.parsed, payload, strict_allow_default=True)
+        except _REFUSALS as error:
+            reason = " ".join(str(error).split())[:200]
+            raise InvalidMessage(f"payload does not fit contract {contract.name}: {reason}") from None
+        return frame(self.id_of(contract), stream.getvalue())
+
+    def decode(self, value: bytes) -> tuple[str, Payload]:
+        """Short name of the contract and the payload of a framed value, resolved to the contract's newest version.
+
+        Raises:
+            InvalidMessage: no framing, an unknown schema id, or damaged bytes.
+        """
+        schema_id = schema_id_of(value)
+        known = self._decoders.get(schema_id) or self._decoder(schema_id)
+        return known[0], known[1](value)
+
+    def _decoder(self, schema_id: int) -> tuple[str, Decode]:
+        writer = self._by_id.get(schema_id)
+        if writer is None:
+            raise InvalidMessage(f"schema id {schema_id} is not registered")
+        if writer.subject not in self._contracts:
+            raise InvalidMessage(f"schema id {schema_id} is {writer.subject}, which no contract defines")
+        newest = self._contracts[writer.subject]
+        same = identity(writer.schema) == newest.identity
+        decode = compile_decoder(newest.parsed if same else parse(writer.schema), None if same else newest.parsed)
+        self._decoders[schema_id] = newest.name, decode
+        return self._decoders[schema_id]

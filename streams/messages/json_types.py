@@ -1,0 +1,149 @@
+"""JSON to the values of whole Avro types, field by field; jsonvalues.py says what JSON looks like."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+from streams.messages.avsc import Schema, kind_of, named_types
+from streams.messages.defaults import default_value
+from streams.messages.json_leaves import Convert, Misfit, compile_leaf, misfit
+from streams.messages.logical import logical_type
+
+_ABSENT = object()
+
+
+def compile_type(schema: Schema) -> Convert:
+    """A function from parsed JSON to the value of a normalised schema; it raises Misfit."""
+    return _Compiler(schema).compile(schema)
+
+
+class _Compiler:
+    def __init__(self, schema: Schema) -> None:
+        self._types = named_types(schema)
+        self._records: dict[str, Convert] = {}
+
+    def compile(self, schema: Schema) -> Convert:
+        if isinstance(schema, str) and schema in self._types:
+            schema = self._types[schema]
+        kind = kind_of(schema)
+        if kind in {"record", "error"}:
+            return self._record(schema)
+        if kind == "union":
+            return self._union(schema)
+        if kind == "array":
+            return _array(self.compile(schema["items"]))
+        return _map(self.compile(schema["values"])) if kind == "map" else compile_leaf(schema)
+
+    def _record(self, schema: Mapping[str, Any]) -> Convert:
+        name = schema["name"]
+        if name in self._records:
+            return self._records[name]
+        finished: list[Convert] = []
+
+        def inside_itself(value: Any) -> Any:
+            return finished[0](value)
+
+        self._records[name] = inside_itself
+        fields = [(each["name"], self.compile(each["type"]), self._absent(each)) for each in schema["fields"]]
+        known = frozenset(field for field, _, _ in fields)
+        short = name.rpartition(".")[2]
+
+        def convert(value: Any) -> dict[str, Any]:
+            if not isinstance(value, dict):
+                raise misfit(f"record {short}", value)
+            result = {}
+            field = ""
+            try:
+                for field, convert_field, absent in fields:
+                    given = value.get(field, _ABSENT)
+                    result[field] = absent() if given is _ABSENT else convert_field(given)
+            except Misfit as error:
+                error.path.append(field)
+                raise
+            if len(value) > len(known) or not value.keys() <= known:
+                raise _unknown_field(value, known, short)
+            return result
+
+        finished.append(convert)
+        self._records[name] = convert
+        return convert
+
+    def _absent(self, field: Mapping[str, Any]) -> Callable[[], object]:
+        """What fills a field that is not there: its default, or null where it may be null."""
+        if "default" in field:
+            value = default_value(field["type"], field["default"], self._types)
+            return lambda: value
+        nullable = field["type"] == "null" or (isinstance(field["type"], list) and "null" in field["type"])
+        return _fill_null if nullable else _refuse_absence
+
+    def _union(self, branches: list[Schema]) -> Convert:
+        nullable = any(kind_of(branch) == "null" for branch in branches)
+        others = [self.compile(branch) for branch in branches if kind_of(branch) != "null"]
+        names = " or ".join(_title(branch) for branch in branches)
+
+        def convert(value: Any) -> Any:
+            if value is None and nullable:
+                return None
+            if len(others) == 1:
+                return others[0](value)
+            for each in others:
+                try:
+                    return each(value)
+                except Misfit:
+                    continue
+            raise misfit(names, value)
+
+        return convert
+
+
+def _fill_null() -> None:
+    return None
+
+
+def _refuse_absence() -> NoReturn:
+    raise Misfit("missing; the contract requires it")
+
+
+def _unknown_field(value: Mapping[str, Any], known: frozenset[str], record: str) -> Misfit:
+    unknown = min(map(str, value.keys() - known))
+    error = Misfit(f"unknown field; {record} has {', '.join(sorted(known)) or 'none'}")
+    error.path.append(unknown)
+    return error
+
+
+def _title(schema: Schema) -> str:
+    logical = logical_type(schema)
+    if logical:
+        return logical
+    return str(schema["name"]).rpartition(".")[2] if isinstance(schema, dict) and "name" in schema else kind_of(schema)
+
+
+def _array(convert_item: Convert) -> Convert:
+    def convert(value: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise misfit("array", value)
+        result: list[Any] = []
+        try:
+            for item in value:
+                result.append(convert_item(item))  # noqa: PERF401 its length is the position of a mistake
+        except Misfit as error:
+            error.path.append(len(result))
+            raise
+        return result
+
+    return convert
+
+
+def _map(convert_value: Convert) -> Convert:
+    def convert(value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise misfit("map", value)
+        result = {}
+        for key, below in value.items():
+            try:
+                result[key] = convert_value(below)
+            except Misfit as error:
+                error.path.append(key)
+                raise
+        return result
+
+    return convert
