@@ -19,9 +19,7 @@ from streams.config import Settings
 STRUCK_OUT = "***"
 SECRET_NAME = re.compile(r"password|passwd|secret|token|authorization|credential", re.IGNORECASE)
 # `password=x`, `Bearer x` and `https://user:password@host` in text that a library composed.
-SECRET_TEXT = re.compile(
-    r"(?P<name>(?:password|secret)\s*[=:]\s*|bearer\s+|://[^/\s:@]*:)[^\s@,;'\"]+", re.IGNORECASE
-)
+SECRET_TEXT = re.compile(r"(?P<name>(?:password|secret)\s*[=:]\s*|bearer\s+|://[^/\s:@]*:)[^\s@,;'\"]+", re.IGNORECASE)
 SHORTEST_SECRET = 4  # striking out every "a" because a password is "a" would hide the log, not the password
 QUIET_LIBRARIES = ("aiohttp.access", "aiokafka", "asyncio", "faust", "mode", "urllib3")
 
@@ -64,12 +62,21 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
 
 
 def _take_over(handler: logging.Handler, level: str) -> None:
+    handler.addFilter(_speaks_to_operators)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
     for name in QUIET_LIBRARIES:
         logging.getLogger(name).setLevel(level if level in {"DEBUG", "ERROR"} else "WARNING")
     logging.captureWarnings(capture=True)
+
+
+def _speaks_to_operators(record: logging.LogRecord) -> bool:
+    """Drop what libraries log under our names: mode's "[^-Service]: Starting...", and callers' bad requests."""
+    if record.levelno <= logging.INFO and str(record.msg).startswith("[^"):
+        return logging.getLogger().level <= logging.DEBUG
+    error = record.exc_info[1] if record.exc_info else None
+    return not (record.name == "aiohttp.server" and 400 <= getattr(error, "code", 500) < 500)  # noqa: PLR2004
 
 
 def _renderer(settings: Settings, handler: "logging.StreamHandler[TextIO]") -> Processor:
@@ -104,6 +111,8 @@ def _cleaned(name: str, value: object, clean: Callable[[str], str]) -> object:
         return value  # structlog's own record under "_record" is taken off before rendering
     if SECRET_NAME.search(name):
         return STRUCK_OUT
+    if isinstance(value, list | tuple):
+        return [_cleaned(name, inner, clean) for inner in value]
     if isinstance(value, dict):
         return {clean(str(key)): _cleaned(str(key), inner, clean) for key, inner in value.items()}
     return clean(value if isinstance(value, str) else str(value))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import structlog
+from aiohttp.http_exceptions import BadHttpMessage
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -104,3 +105,20 @@ def test_web_tokens_are_secrets_too() -> None:
     lines = logs_of(web_tokens="swordfish-1:viewer,swordfish-2:admin")
     structlog.get_logger().info("got swordfish-1 and swordfish-2")
     assert lines()[0]["event"] == "got *** and ***"
+
+
+def test_a_services_coming_and_going_is_told_only_when_debugging() -> None:
+    lines = logs_of()
+    logging.getLogger("streams.engine.app").info("[^-StageApp]: Starting...")
+    logging.getLogger("streams.engine.app").error("[^-StageApp]: Crashed")
+    assert [line["level"] for line in lines()] == ["error"]
+
+
+def test_a_callers_bad_request_leaves_no_trace_in_the_log_but_our_own_failure_does() -> None:
+    lines = logs_of()
+    for error in (BadHttpMessage("line too long"), ValueError("ours")):
+        try:
+            raise error
+        except (BadHttpMessage, ValueError):
+            logging.getLogger("aiohttp.server").exception("Error handling request")
+    assert ["ours" in line["exception"] for line in lines()] == [True]
