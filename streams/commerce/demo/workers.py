@@ -21,7 +21,6 @@ STOP_S = 40.0  # design: SIGTERM drains and commits in at most 30 s
 _HTTP_S = 5.0
 _ENV = "/usr/bin/env"  # where every POSIX system has it
 _POLL_S = 0.1
-_START = "from streams.cli import main; main()"  # what the `headrace` script does
 
 
 @dataclass
@@ -48,7 +47,7 @@ class Worker:
             "HEADRACE_WEB_HOST": "127.0.0.1",
             "HEADRACE_WEB_PORT": str(self.port),
         }
-        command = [sys.executable, "-c", _START, "worker", "router"]
+        command = [sys.executable, "-m", "streams.cli", "worker", "router"]
         self.process = launch(_with_environment(variables, command), self.log, leashed=True)
 
     def kill(self) -> None:
