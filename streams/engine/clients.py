@@ -158,6 +158,12 @@ def code_of(error: BaseException) -> int | None:
     return error.args[0].code() if error.args and isinstance(error.args[0], KafkaError) else None
 
 
+def is_fencing(error: BaseException) -> bool:
+    """Whether another producer has this transactional id, or the broker has given up this one's transaction."""
+    fencing = {KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED}  # noqa: SLF001
+    return code_of(error) in fencing
+
+
 def name_of(error: BaseException) -> str:
     """A short name and text of a Kafka error for one log line."""
     kafka_error = error.args[0] if error.args and isinstance(error.args[0], KafkaError) else None

@@ -16,11 +16,12 @@ from confluent_kafka import KafkaError, KafkaException
 from streams.config import Settings
 from streams.engine import clients
 from streams.engine.batch import Batch
+from streams.engine.clients import Verdict
 from streams.engine.cluster import Cluster, ClusterFacts
 from streams.engine.cycle import AgentFailed, Cycle
 from streams.engine.meter import Meter
 from streams.engine.ownership import OpenStore, Ownership
-from streams.engine.producer import TransactionAborted, TransactionalProducer
+from streams.engine.producer import TransactionAborted, TransactionalProducer, transaction_aborted
 from streams.engine.sources import Runs, Sources
 from streams.engine.stage import TP, StageSpec
 from streams.engine.status import StageState
@@ -337,18 +338,19 @@ class StageLoop:
         cycle, self._cycle = self._cycle, None
         if cycle is not None:
             cycle.dead = True
+        if isinstance(error, KafkaException | SystemError):
+            error = transaction_aborted(error, outcome_known=True)
         reason = reason or getattr(error, "reason", "error")
-        outcome_known = getattr(error, "outcome_known", clients.verdict_on(error) is not clients.Verdict.FENCED)
         log.warning("aborting", stage=self.spec.name, reason=reason, error=_described(error))
         self.meter.aborted(reason)
         refused, others = dict(self._producer.refused), frozenset(self._producer.other_errors)
         self._producer.refused.clear()
         self._verdicts.judge(error, reason, refused, others)
-        if not self._producer.abort():
-            outcome_known = False
-            if not self._producer.open(self._report):
-                return
-        if outcome_known and cycle is not None:
+        fenced = isinstance(error, TransactionAborted) and error.verdict is Verdict.FENCED
+        clean = not fenced and self._producer.abort()
+        if not clean and not self._producer.open(self._report):
+            return
+        if clean and cycle is not None and getattr(error, "outcome_known", True):
             for tp, offset in cycle.first.items():
                 self._positions[tp] = offset
                 self._sources.seek(tp, offset)

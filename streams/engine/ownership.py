@@ -78,6 +78,7 @@ class Ownership:
         self.tables: dict[tuple[str, int], TablePartition] = {}
         self._openings: dict[int, _Opening] = {}
         self._unrestored: dict[int, set[str]] = {}
+        self._to_follow: dict[int, dict[TP, int]] = {}
         self._held = bool(spec.tables or spec.followers)
 
     @property
@@ -127,6 +128,7 @@ class Ownership:
             self.states.pop(partition, None)
             self._openings.pop(partition, None)
             self._unrestored.pop(partition, None)
+            self._to_follow.pop(partition, None)
         for at in [at for at in self.tables if at[1] in gone]:
             self.tables.pop(at).close(time.time(), complete=at[1] in complete)
 
@@ -185,7 +187,7 @@ class Ownership:
             self.tables[at].position = f"{lead}={committed[lead]}"
         if reposition:
             self._sources.seek(lead, committed[lead])
-        self._sources.follow({tp: offset for tp, offset in committed.items() if tp != lead})
+        self._to_follow[partition] = {tp: offset for tp, offset in committed.items() if tp != lead}
 
     def _restore(self, partition: int, ends: dict[TP, int]) -> None:
         self.states[partition] = PartitionState.RESTORING
@@ -209,6 +211,7 @@ class Ownership:
         self._unrestored.pop(partition, None)
         self.states[partition] = PartitionState.RUNNING
         self._sources.resume([partition])
+        self._sources.follow(self._to_follow.pop(partition))
 
     def close(self) -> None:
         """Close the restore consumer and every store."""

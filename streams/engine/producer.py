@@ -13,9 +13,10 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from streams.engine.batch import Batch, Output
-from streams.engine.clients import REFUSALS, Verdict, name_of, verdict_on
+from streams.engine.clients import FORBIDDEN, REFUSALS, Verdict, code_of, is_fencing, name_of, verdict_on
 from streams.engine.stage import TP
 from streams.engine.state import WriteSet
+from streams.errors import ConfigurationRefused
 
 log = structlog.get_logger(__name__)
 
@@ -31,12 +32,14 @@ class TransactionAborted(Exception):
     Attributes:
         reason: label for the metric of aborts.
         outcome_known: False when it may have been committed.
+        verdict: whether the producer can go on.
     """
 
-    def __init__(self, reason: str, message: str, *, outcome_known: bool) -> None:
+    def __init__(self, reason: str, message: str, *, outcome_known: bool, verdict: Verdict = Verdict.ABORT) -> None:
         super().__init__(message)
         self.reason = reason
         self.outcome_known = outcome_known
+        self.verdict = verdict
 
 
 class TransactionalProducer:
@@ -73,6 +76,8 @@ class TransactionalProducer:
             try:
                 self._producer.init_transactions(_CALL_TIMEOUT_S)
             except KafkaException as error:
+                if code_of(error) in FORBIDDEN:
+                    raise ConfigurationRefused(f"{self._conf['transactional.id']}: {name_of(error)}") from error
                 report(f"waiting for the transaction coordinator ({name_of(error)})")
                 if verdict_on(error) is not Verdict.RETRY:
                     self.discard()
@@ -175,11 +180,11 @@ class TransactionalProducer:
             positions = [TopicPartition(tp.topic, tp.partition, offset) for tp, offset in offsets]
             self._insist(lambda: producer.send_offsets_to_transaction(positions, group_metadata, _CALL_TIMEOUT_S))
         except (KafkaException, SystemError) as error:
-            raise _aborted(error, outcome_known=verdict_on(error) is Verdict.ABORT) from error
+            raise transaction_aborted(error, outcome_known=True) from error
         try:
             self._insist(lambda: producer.commit_transaction(_CALL_TIMEOUT_S))
         except (KafkaException, SystemError) as error:
-            raise _aborted(error, outcome_known=False) from error
+            raise transaction_aborted(error, outcome_known=False) from error
         self.in_transaction = False
 
     def _flush(self, producer: Producer) -> None:
@@ -226,6 +231,9 @@ def _then(on_last: Callable[[int], None], judge: Callable[..., None]) -> Callabl
     return delivered
 
 
-def _aborted(error: BaseException, *, outcome_known: bool) -> TransactionAborted:
-    reason = "fenced" if verdict_on(error) is Verdict.FENCED else "error"
-    return TransactionAborted(reason, name_of(error), outcome_known=outcome_known)
+def transaction_aborted(error: BaseException, *, outcome_known: bool) -> TransactionAborted:
+    """What a failed call of the producer means for its transaction."""
+    verdict = verdict_on(error)
+    reason = "fenced" if is_fencing(error) else "error"
+    known = outcome_known and verdict is not Verdict.FENCED
+    return TransactionAborted(reason, name_of(error), outcome_known=known, verdict=verdict)

@@ -149,8 +149,9 @@ class Sources:
 
     def follow(self, positions: dict[TP, int]) -> None:
         """Add partitions of followers, each from an offset."""
-        self._following.update(positions)
-        self._reassign_followers()
+        if positions:
+            self._following.update(positions)
+            self._reassign_followers()
 
     def passed(self, tp: TP, offset: int) -> None:
         """Note where a follower stands, for the next time its partitions are assigned anew."""

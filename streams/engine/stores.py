@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Protocol
 
 import orjson
+import structlog
 from rocksdict import Options, Rdict, WriteBatch
 
-from streams.errors import HeadraceError
+from streams.errors import ConfigurationRefused, HeadraceError
+
+log = structlog.get_logger(__name__)
 
 Rows = Iterable[tuple[bytes, bytes | None]]
 
@@ -145,9 +148,22 @@ class RocksStore:
         options.set_write_buffer_size(_WRITE_BUFFER_BYTES)
         options.set_max_open_files(64)
         options.set_keep_log_file_num(2)
-        self._db: Rdict | None = Rdict(str(self.path), options)
+        self._db: Rdict | None = self._opened(options)
         raw = self._db.get(_MARK_KEY)
         self.mark: Mark | None = Mark.from_bytes(raw) if raw is not None else None
+
+    def _opened(self, options: Options) -> Rdict:
+        """Open the database; one that is damaged is made anew, since the changelog has everything."""
+        try:
+            return Rdict(str(self.path), options)
+        except Exception as error:  # the library raises nothing narrower
+            if "lock" in str(error).lower():
+                raise ConfigurationRefused(
+                    f"{self.path} is in use by another worker; give each its own HEADRACE_INSTANCE_ID or _STATE_DIR"
+                ) from error
+            log.warning("wiping a damaged store", path=str(self.path), error=str(error))
+            shutil.rmtree(self.path, ignore_errors=True)
+            return Rdict(str(self.path), options)
 
     def get(self, key: bytes) -> bytes | None:
         """See Store."""

@@ -81,8 +81,8 @@ class Verdicts:
                     f"stage {self._spec.name} was fenced twice: another worker has the instance id "
                     f"{self._instance_id}; give each its own HEADRACE_INSTANCE_ID"
                 ) from error
-        elif clients.code_of(error) in clients.FORBIDDEN:
-            raise ConfigurationRefused(f"stage {self._spec.name} may not do this: {clients.name_of(error)}") from error
+        elif error.__cause__ is not None and clients.code_of(error.__cause__) in clients.FORBIDDEN:
+            raise ConfigurationRefused(f"stage {self._spec.name} may not do this: {error}") from error
         else:
             self._judge_produce(error, failures, refused, others)
 
@@ -100,7 +100,7 @@ class Verdicts:
             self._convict(refused)
         elif others and others <= clients.UNEXPLAINED and failures >= UNEXPLAINED_IN_A_ROW:
             raise ConfigurationRefused(
-                f"stage {self._spec.name} cannot commit after {failures} attempts: {clients.name_of(error)}"
+                f"stage {self._spec.name} cannot commit after {failures} attempts: {error}"
             ) from error
         self.traced = True
 
