@@ -1,0 +1,17 @@
+"""What comes from a router's source: the contracts of its messages."""
+
+from streams.messages.contracts import Contracts
+from streams.topology import names
+from streams.topology.model import Topology
+
+
+def contracts_of(topic: str, topology: Topology, contracts: Contracts) -> tuple[str, ...]:
+    """Contracts of the messages on `topic`.
+
+    A declared topic says so. On the topics of an aggregate any contract may come, since its class decides which.
+    """
+    declared = topology.topics.get(topic)
+    if declared is not None:
+        return declared.contracts
+    derived = {f"{aggregate.name}.{part}" for aggregate in topology.aggregates for part in names.AGGREGATE_TOPICS}
+    return tuple(contract.full_name for contract in contracts) if topic in derived else ()
