@@ -85,7 +85,9 @@ def _ask(target: str) -> Any:
         response = connection.getresponse()
         status, body = response.status, response.read()
     except (OSError, http.client.HTTPException) as error:
-        raise NotReachable(f"no worker answers at {url} ({error or 'timeout'}); set HEADRACE_URL") from error
+        raise NotReachable(
+            f"no worker answers at {url} ({str(error) or 'no answer in time'}); set HEADRACE_URL"
+        ) from error
     finally:
         connection.close()
     return _answer(url, status, body)

@@ -6,7 +6,7 @@ untrue, and the stale owners are forgotten.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TypeVar
 
 from streams.engine.stage import StageSpec
@@ -21,7 +21,9 @@ T = TypeVar("T")
 
 
 class Directory:
-    """Looks up owners and partition counts, at most one look-up of a stage at a time.
+    """Looks up owners and partition counts; requests that want the same wait for one look-up together.
+
+    So a flood of requests in an outage asks Kafka once at a time, and each still ends in `HOP_SECONDS`.
 
     Args:
         find_owners: asks the stage, or its group, for the owner's URL of each partition.
@@ -40,7 +42,7 @@ class Directory:
         self._clock = clock
         self._owners: dict[str, tuple[float, Owners]] = {}
         self._counts: dict[str, int] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._asking: dict[str, asyncio.Future[None]] = {}
 
     async def owners(self, spec: StageSpec) -> Owners:
         """Owner's URL by partition of the lead; unowned partitions are absent.
@@ -48,12 +50,16 @@ class Directory:
         Raises:
             Refusal: 503, Kafka did not say in time.
         """
-        async with self._locks.setdefault(spec.name, asyncio.Lock()):
-            known = self._owners.get(spec.name)
-            if known is None or self._clock() - known[0] > OWNERS_SECONDS:
-                found = await _in_time(self._find_owners(spec), f"who owns the partitions of {spec.name}")
-                known = self._owners[spec.name] = (self._clock(), found)
+        known = self._owners.get(spec.name)
+        if known is not None and self._clock() - known[0] <= OWNERS_SECONDS:
             return known[1]
+
+        async def look_up() -> None:
+            found = await _in_time(self._find_owners(spec), f"who owns the partitions of {spec.name}")
+            self._owners[spec.name] = (self._clock(), found)
+
+        await self._once(f"owners of {spec.name}", look_up)
+        return self._owners.get(spec.name, (0.0, {}))[1]  # none, if they were forgotten this very moment
 
     def forget(self, spec: StageSpec) -> None:
         """Look the owners up again next time: a worker was not what it was taken for."""
@@ -67,14 +73,32 @@ class Directory:
         Raises:
             Refusal: 503, Kafka did not say in time.
         """
-        if spec.lead not in self._counts:
+
+        async def look_up() -> None:
             count = self._count_partitions(spec.lead)
             self._counts[spec.lead] = await _in_time(count, f"how many partitions {spec.lead} has")
+
+        if spec.lead not in self._counts:
+            await self._once(f"partitions of {spec.lead}", look_up)
         return self._counts[spec.lead]
+
+    async def _once(self, what: str, look_up: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Run `look_up`, or wait for the one that runs; a caller who leaves does not end it for the others."""
+        running = self._asking.get(what)
+        if running is None:
+            running = self._asking[what] = asyncio.ensure_future(look_up())
+
+            def done(ended: "asyncio.Future[None]") -> None:
+                del self._asking[what]
+                if not ended.cancelled():
+                    ended.exception()  # seen, should all who asked have left
+
+            running.add_done_callback(done)
+        await asyncio.shield(running)
 
 
 async def _in_time(answer: Awaitable[T], what: str) -> T:
     try:
         return await asyncio.wait_for(answer, HOP_SECONDS)
     except (HeadraceError, OSError, TimeoutError) as error:
-        raise unavailable(f"Kafka does not say {what}: {error or 'no answer in time'}") from error
+        raise unavailable(f"Kafka does not say {what}: {str(error) or 'no answer in time'}") from error

@@ -70,7 +70,7 @@ class Hop:
             ) as response:
                 return Answer(response.status, await _bounded(response))
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise unavailable(f"worker {worker} did not answer: {error or 'no answer in time'}") from error
+            raise unavailable(f"worker {worker} did not answer: {str(error) or 'no answer in time'}") from error
 
     def _headers(self, asked: Asked, partitions: Iterable[int] | None) -> Mapping[str, str]:
         headers = {FORWARDED: self.own_url}

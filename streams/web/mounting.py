@@ -1,6 +1,7 @@
 """Mounts the web server on the Faust App that hosts it, in place of Faust's own pages."""
 
 import asyncio
+import functools
 from collections.abc import Mapping, Sequence
 
 from confluent_kafka import KafkaException
@@ -37,8 +38,12 @@ def mount(host_app: StageApp, stages: Sequence[StageApp], settings: Settings, *,
             return await here[spec.name].reads().owners()
         return await owners_of(settings, spec.group)
 
+    @functools.cache
+    def admin() -> AdminClient:
+        return AdminClient({**settings.kafka_config(), "log_level": 0})  # the answers tell what fails
+
     async def count_partitions(topic: str) -> int:
-        return await asyncio.to_thread(_count_partitions, settings, topic)
+        return await asyncio.to_thread(_count_partitions, admin(), topic)
 
     server = host_app.web
     server.blueprints = BlueprintManager()  # Faust's index, statistics and table pages know nothing of ours
@@ -52,12 +57,11 @@ def mount(host_app: StageApp, stages: Sequence[StageApp], settings: Settings, *,
     )
 
 
-def _count_partitions(settings: Settings, topic: str) -> int:
-    admin = AdminClient({**settings.kafka_config(), "log_level": 3})  # what fails is told in the answer
+def _count_partitions(admin: AdminClient, topic: str) -> int:
     try:
         metadata = admin.list_topics(topic, timeout=HOP_SECONDS).topics[topic]
     except KafkaException as error:
-        raise NotReachable(f"Kafka at {settings.bootstrap_servers()} did not answer") from error
+        raise NotReachable("no broker answers") from error
     if metadata.error is not None or not metadata.partitions:
         raise NotReachable(f"topic {topic} is not there; `headrace topology apply` makes it")
     return len(metadata.partitions)
