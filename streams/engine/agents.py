@@ -70,7 +70,7 @@ class BatchAgent(faust.Agent):
                 held = self._give_up(stream, "raised", error)
             else:
                 held = self._give_up(stream, "returned; it must loop over its stream for ever", None)
-            if self.should_stop or stream.should_stop:
+            if self.should_stop or stream.should_stop or self.app.should_stop:
                 return
             if not held:  # no cycle would bound how often it is tried again
                 await self.app.crash(ConfigurationRefused(f"agent {self.name} ended without a batch in hand"))

@@ -236,4 +236,6 @@ def transaction_aborted(error: BaseException, *, outcome_known: bool) -> Transac
     verdict = verdict_on(error)
     reason = "fenced" if is_fencing(error) else "error"
     known = outcome_known and verdict is not Verdict.FENCED
-    return TransactionAborted(reason, name_of(error), outcome_known=known, verdict=verdict)
+    aborted = TransactionAborted(reason, name_of(error), outcome_known=known, verdict=verdict)
+    aborted.__cause__ = error
+    return aborted
