@@ -49,6 +49,7 @@ class Narrator:
         """Announce a step, and tell how long it took when it is done."""
         self.say(f"{self._clock()}  {what}")
         started_at = time.monotonic()
+        self._shown_at = 0.0 if self._live else started_at
         yield
         if self._live:
             self._write(_CLEAR_LINE)

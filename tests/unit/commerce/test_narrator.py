@@ -24,9 +24,10 @@ def test_progress_is_not_written_faster_than_an_eye_can_follow() -> None:
 def test_elsewhere_every_line_is_whole_and_plain() -> None:
     written: list[str] = []
     narrator = Narrator(written.append, live=False)
+    narrator.progress("sent 1 of 10")
     with narrator.step("send"):
-        narrator.progress("sent 1 of 10")
+        narrator.progress("too soon to tell again")
         narrator.event("killed")
     assert all(line.endswith("\n") for line in written)
     assert not any("\x1b" in line or "\r" in line for line in written)
-    assert [line.split("s  ", 1)[1].strip() for line in written] == ["send", "sent 1 of 10", "killed"]
+    assert [line.split("s  ", 1)[1].strip() for line in written] == ["sent 1 of 10", "send", "killed"]
