@@ -133,13 +133,9 @@ def _parse_tokens(text: str) -> dict[str, str]:
     for number, entry in enumerate(filter(None, (part.strip() for part in text.split(","))), start=1):
         token, colon, role = entry.rpartition(":")
         if not colon or role not in ROLES:
-            raise ValueError(
-                f"expected token:role,... with role {', '.join(ROLES)}; entry {number} is not so"
-            )
+            raise ValueError(f"expected token:role,... with role {', '.join(ROLES)}; entry {number} is not so")
         if not BEARER_TOKEN.fullmatch(token):
-            raise ValueError(
-                f"a token has letters, digits and ._~+/- only; entry {number} has others or none"
-            )
+            raise ValueError(f"a token has letters, digits and ._~+/- only; entry {number} has others or none")
         if token in roles:
             raise ValueError(f"each token may stand once; entry {number} repeats an earlier one")
         roles[token] = role
