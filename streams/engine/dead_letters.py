@@ -48,7 +48,7 @@ def dead_letter_headers(original: Sequence[tuple[str, str | bytes | None]] | Non
     headers: Headers = [header for header in original or () if header[0] not in _OWN]
     headers += [
         (_ERROR + "exception", type(error).__name__.encode()),
-        (_ERROR + "message", _cut(str(error), _MESSAGE_BYTES)),
+        (_ERROR + "message", _cut(_text(error), _MESSAGE_BYTES)),
         (_ERROR + "stacktrace", _cut(trace, _STACKTRACE_BYTES)),
         (_ERROR + "topic", failure.topic.encode()),
         (_ERROR + "partition", b"%d" % failure.partition),
@@ -62,6 +62,14 @@ def dead_letter_headers(original: Sequence[tuple[str, str | bytes | None]] | Non
     if failure.route is not None:
         headers.append(("headrace-route", failure.route.encode()))
     return headers
+
+
+def _text(error: BaseException) -> str:
+    """The error's own words; one that cannot say them must not stop the batch that buries it."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 a handler's error class may do anything
+        return f"<unprintable {type(error).__name__}>"
 
 
 def _cut(text: str, limit: int) -> bytes:

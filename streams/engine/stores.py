@@ -15,7 +15,7 @@ from typing import Protocol
 
 import orjson
 import structlog
-from rocksdict import Options, Rdict, WriteBatch
+from rocksdict import DbClosedError, Options, Rdict, WriteBatch
 
 from streams.errors import ConfigurationRefused, HeadraceError
 
@@ -157,7 +157,7 @@ class RocksStore:
         try:
             return Rdict(str(self.path), options)
         except Exception as error:  # the library raises nothing narrower
-            if "lock" in str(error).lower():
+            if "/LOCK:" in str(error):  # the lock file's path; "block" stands in the message of a damaged one
                 raise ConfigurationRefused(
                     f"{self.path} is in use by another worker; give each its own HEADRACE_INSTANCE_ID or _STATE_DIR"
                 ) from error
@@ -170,7 +170,10 @@ class RocksStore:
         db = self._db
         if db is None:
             raise StoreClosed("the table partition has moved away")
-        value: bytes | None = db.get(_ROW + key)
+        try:
+            value: bytes | None = db.get(_ROW + key)
+        except DbClosedError:  # between the two lines above, on the engine's thread
+            raise StoreClosed("the table partition has moved away") from None
         return value
 
     def scan(self, prefix: bytes, after: bytes | None, limit: int) -> list[tuple[bytes, bytes]]:
