@@ -202,6 +202,8 @@ def _places(node: MapNode) -> dict[str, tuple[int, int]]:
 
 @cache
 def _spoken(cls: Any) -> str:
-    """`RouteStep` as "a route step", for messages; what a class is called as written is the same word."""
-    words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in cls.__name__).strip()
-    return f"{'an' if words[0] in 'aeiou' else 'a'} {words.removeprefix('written ')}"
+    """`RouteStep` as "a route step", `Alerts` as "alerts"; a class as written is called as the one it becomes."""
+    words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in cls.__name__)
+    words = words.strip().removeprefix("written ")
+    article = "" if words.endswith("s") else "an " if words[0] in "aeiou" else "a "
+    return article + words

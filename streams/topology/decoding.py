@@ -4,10 +4,13 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from streams.topology.findings import MOST_FINDINGS, Finding
+from streams.topology.findings import Finding
 from streams.topology.interpolation import NotInterpolated, interpolate
 from streams.topology.scalars import described, resolve
 from streams.topology.tree import Node, ScalarNode
+
+# A guess takes about 20 us; a file with more mistakes than this is another kind of file.
+_MOST_GUESSES = 100
 
 
 class Bad:
@@ -32,7 +35,7 @@ class Decoding:
     def near_miss(self, word: object, known: Iterable[str], otherwise: str) -> str:
         """What to do about an unknown word. Guessing stops where nobody reads on."""
         near: list[str] = []
-        if isinstance(word, str) and len(self.findings) < MOST_FINDINGS:
+        if isinstance(word, str) and len(self.findings) < _MOST_GUESSES:
             near = difflib.get_close_matches(word[:100], known, 1)
         return f"did you mean {near[0]!r}?" if near else otherwise
 

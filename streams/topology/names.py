@@ -55,6 +55,12 @@ def is_legal_topic(name: str) -> bool:
     return _LEGAL_TOPIC.fullmatch(name) is not None and name not in {".", ".."}
 
 
+def is_changelog_of(group: str, topic: str) -> bool:
+    """Whether `topic` is the changelog of a table of the stage whose group this is (tables have no dots)."""
+    table = topic.removeprefix(f"{group}.").removesuffix(".changelog")
+    return "." not in table and topic == f"{group}.{table}.changelog"
+
+
 def is_derived(name: str) -> bool:
     """Whether a topic of this name belongs to a stage (which may be gone)."""
     return _DERIVED.fullmatch(name) is not None

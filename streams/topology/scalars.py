@@ -36,6 +36,8 @@ def duration_ms(text: str) -> int | None:
 
 def shown(value: object) -> str:
     """A value in a message: one line, quoted, not longer than a person reads."""
+    if value is None:
+        return "nothing"
     if isinstance(value, Decimal | int) and not isinstance(value, bool):
         return str(value)[:_LONGEST_SHOWN]
     text = str(value).lower() if isinstance(value, bool) else repr(value)
@@ -50,5 +52,4 @@ def described(node: Node) -> str:
         case MapNode():
             return "a mapping"
         case ScalarNode(text=text, plain=plain):
-            value = resolve(text, plain=plain)
-            return "nothing" if value is None else shown(value)
+            return shown(resolve(text, plain=plain))

@@ -15,7 +15,7 @@ from streams.topology.findings import Finding
 
 # 1,000 routes take about 500 KiB and 60,000 nodes.
 LARGEST_FILE_BYTES = 8 * 1024 * 1024
-MOST_NODES = 400_000
+MOST_NODES = 250_000
 DEEPEST = 48
 
 # YAML 1.2, production 1 (c-printable), turned round.

@@ -1,0 +1,163 @@
+"""`headrace topology`: check topology.yaml, show what the cluster lacks, bring it there, draw it."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import click
+from confluent_kafka.admin import AdminClient
+
+from streams import app
+from streams.cli.options import location_options, output_option
+from streams.cli.tabulate import print_rows
+from streams.config import Settings
+from streams.engine.catalogue import open_registry
+from streams.errors import HeadraceError
+from streams.messages.avsc import identity, normalise
+from streams.messages.contracts import Contracts
+from streams.messages.registry import Registry
+from streams.topology import graph as graphs
+from streams.topology import names
+from streams.topology.apply import Outcome, apply_plan
+from streams.topology.cluster import read_cluster
+from streams.topology.cluster_state import ClusterState
+from streams.topology.connection import connect
+from streams.topology.desired import desired_groups, desired_topics
+from streams.topology.loading import load_topology
+from streams.topology.plan import Plan, make_plan
+
+
+@click.group()
+def topology() -> None:
+    """Check topology.yaml and bring it to the cluster."""
+
+
+@topology.command()
+@location_options
+def lint() -> None:
+    """Show every mistake in topology.yaml, one a line; exit 1 if there is one."""
+    settings = Settings()
+    checked = app.load_world(settings).topology
+    routes = sum(len(router.routes) for router in checked.routers)
+    counts = f"topics: {len(checked.topics)}, routers: {len(checked.routers)}, routes: {routes}"
+    click.echo(f"{settings.topology}: no findings ({counts})")
+
+
+@topology.command()
+@location_options
+@output_option
+def plan(output: str) -> None:
+    """Show the difference between topology.yaml and the cluster; exit 0 with differences too."""
+    prepared = _prepare(Settings())
+    _warn(prepared.plan)
+    rows = [
+        {
+            "change": change.action,
+            "target": change.target,
+            "detail": change.detail,
+            "destructive": change.destructive,
+        }
+        for change in prepared.plan.changes
+    ]
+    if rows or output == "json":
+        print_rows(rows, ["change", "target", "detail"], output)
+    else:
+        click.echo("nothing to do")
+
+
+@topology.command()
+@location_options
+@click.option(
+    "--allow-destructive",
+    is_flag=True,
+    help="Also make changes that lose records: shorter retention, smaller messages, another cleanup policy, "
+    "deletion of changelogs of tables that are gone.",
+)
+def apply(*, allow_destructive: bool) -> None:
+    """Make the difference: topics, contracts, group offsets; says what it did."""
+    prepared = _prepare(Settings())
+    _warn(prepared.plan)
+    made, left_out = 0, 0
+    for outcome in prepared.apply(allow_destructive=allow_destructive):
+        click.echo(outcome.text, err=not outcome.made)
+        made += outcome.made
+        left_out += outcome.unmet
+    if not made:
+        click.echo("nothing to do")
+    if left_out:
+        raise HeadraceError(f"changes left out: {left_out}; the cluster is not yet as the topology says")
+
+
+@topology.command()
+@location_options
+def graph() -> None:
+    """Print the topology as a Mermaid flowchart."""
+    click.echo(graphs.mermaid(load_topology(Settings().topology)))
+
+
+def apply_topology(settings: Settings) -> Iterator[str]:
+    """Apply without losing a record, for other commands; a line for each thing done or left out.
+
+    Raises:
+        HeadraceError: as the command does.
+    """
+    for outcome in _prepare(settings).apply(allow_destructive=False):
+        yield outcome.text
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A plan, and all that is needed to carry it out."""
+
+    settings: Settings
+    contracts: Contracts
+    admin: AdminClient
+    plan: Plan
+
+    def apply(self, *, allow_destructive: bool) -> Iterator[Outcome]:
+        """Carry it out. The registry is opened when its first contract comes: by then its topic exists."""
+        with ExitStack() as ends:
+            opened: list[Registry] = []
+
+            def register(name: str) -> str:
+                if not opened:
+                    opened.append(open_registry(self.settings))
+                    ends.callback(opened[0].close)
+                registered = opened[0].register(self.contracts[name])
+                return f"version {registered.version}, id {registered.id}"
+
+            yield from apply_plan(self.admin, self.plan, register, allow_destructive=allow_destructive)
+
+
+def _prepare(settings: Settings) -> _Prepared:
+    """Lint, look at the cluster and compare.
+
+    Raises:
+        HeadraceError: findings, an unreadable file, or nobody answers.
+    """
+    world = app.load_world(settings)
+    stages = app.stage_specs(world.topology, app.load_domain(settings.app))
+    groups = desired_groups(world.topology, stages)
+    admin = connect(settings.kafka_config())
+    read = {source for stage in stages for source in stage.sources} | set(world.topology.topics)
+    cluster = read_cluster(admin, lambda name: name in read or name.startswith(names.RESERVED_PREFIX), groups.values())
+    topics = desired_topics(world.topology, stages, cluster)
+    unregistered = _unregistered(settings, world.contracts, cluster)
+    return _Prepared(settings, world.contracts, admin, make_plan(topics, groups, unregistered, cluster))
+
+
+def _unregistered(settings: Settings, contracts: Contracts, cluster: ClusterState) -> list[str]:
+    """Full names of the contracts whose schema the registry lacks; all, where its topic has yet to be made."""
+    if not settings.schema_registry_url and names.SCHEMAS_TOPIC not in cluster.topics:
+        return [contract.full_name for contract in contracts]
+    registry = open_registry(settings)
+    try:
+        known = {(each.subject, identity(normalise(each.schema))) for each in registry.all()}
+    finally:
+        registry.close()
+    return [contract.full_name for contract in contracts if (contract.subject, contract.identity) not in known]
+
+
+def _warn(plan: Plan) -> None:
+    for warning in plan.warnings:
+        click.echo(f"warning: {warning}", err=True)

@@ -1,0 +1,90 @@
+"""What the cluster has: questions to Kafka through its AdminClient, answers as ClusterState."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported without __all__
+    AdminClient,
+    ConfigResource,
+    ResourceType,
+)
+
+from streams.topology.cluster_state import ClusterState, TopicState
+from streams.topology.connection import REQUEST_S, answer, list_topics, with_coordinator
+from streams.topology.desired import GROUP_CONFIGS, DesiredGroup
+
+
+def read_cluster(admin: AdminClient, is_ours: Callable[[str], bool], groups: Iterable[DesiredGroup]) -> ClusterState:
+    """One look at the cluster: configs of the topics that are ours, offsets and configs of `groups`.
+
+    Raises:
+        HeadraceError: Kafka refused or did not answer.
+    """
+    metadata = list_topics(admin)
+    ours = sorted(name for name in metadata.topics if is_ours(name))
+    configs = _configs(admin, ResourceType.TOPIC, ours)
+    broker = _configs(admin, ResourceType.BROKER, [str(min(metadata.brokers))])
+    broker_configs = next(iter(broker.values()))
+    groups = list(groups)
+    return ClusterState(
+        brokers=len(metadata.brokers),
+        defaults=_defaults(broker_configs),
+        group_minimums=_group_minimums(broker_configs),
+        topics={name: _topic_state(metadata.topics[name], configs.get(name, {})) for name in metadata.topics},
+        groups={group.name: _offsets(admin, group.name) for group in groups},
+        group_configs=_configs(admin, ResourceType.GROUP, [group.name for group in groups if group.configs]),
+    )
+
+
+def _topic_state(topic: Any, configs: Mapping[str, str]) -> TopicState:
+    partitions = topic.partitions.values()
+    return TopicState(len(partitions), min((len(each.replicas) for each in partitions), default=0), configs)
+
+
+def _configs(admin: AdminClient, kind: ResourceType, wanted: list[str]) -> dict[str, dict[str, str]]:
+    if not wanted:
+        return {}
+    futures = admin.describe_configs([ConfigResource(kind, name) for name in wanted], request_timeout=REQUEST_S)
+    return {
+        resource.name: {
+            name: entry.value
+            for name, entry in answer(future, f"reading configs of {resource.name}").items()
+            if entry.value is not None
+        }
+        for resource, future in futures.items()
+    }
+
+
+_RETENTION_MS = {"log.retention.ms": 1, "log.retention.minutes": 60_000, "log.retention.hours": 3_600_000}
+
+
+def _defaults(broker: Mapping[str, str]) -> dict[str, str]:
+    """What a new topic gets; of the three retention settings the finest that is set counts."""
+    unit = next((name for name in _RETENTION_MS if name in broker), None)
+    retention = int(broker[unit]) * _RETENTION_MS[unit] if unit else -1
+    return {
+        "max.message.bytes": broker.get("message.max.bytes", "1048588"),
+        "retention.ms": str(max(retention, -1)),
+        "cleanup.policy": broker.get("log.cleanup.policy", "delete"),
+    }
+
+
+def _group_minimums(broker: Mapping[str, str]) -> dict[str, int]:
+    minimums = {name: f"group.{name.replace('consumer.', 'consumer.min.')}" for name in GROUP_CONFIGS}
+    return {name: int(broker[minimum]) for name, minimum in minimums.items() if minimum in broker}
+
+
+def _offsets(admin: AdminClient, group: str) -> frozenset[tuple[str, int]]:
+    request = [ConsumerGroupTopicPartitions(group)]
+
+    def ask() -> list[TopicPartition]:
+        futures = admin.list_consumer_group_offsets(request, request_timeout=REQUEST_S)
+        found: list[TopicPartition] = futures[group].result().topic_partitions
+        for partition in found:
+            if partition.error is not None:
+                raise KafkaException(partition.error)
+        return found
+
+    found = with_coordinator(ask, f"reading offsets of group {group}")
+    return frozenset((each.topic, each.partition) for each in found if each.offset >= 0)

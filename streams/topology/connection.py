@@ -1,0 +1,132 @@
+"""The connection to a cluster: bounded, and every refusal one line that says what to do."""
+
+import concurrent.futures
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from streams.errors import HeadraceError, NotReachable
+
+REQUEST_S = 10.0
+_CONNECT_S = 10.0
+_ONE_TRY_S = 1.0
+_COORDINATOR_S = 20.0
+_PAUSE_S = 0.2
+
+# A group's coordinator is moving, or still reads the group's offsets: soon it answers.
+_COORDINATOR_ELSEWHERE = frozenset({"NOT_COORDINATOR", "COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE"})
+_WRONG_PASSWORD = frozenset({"_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "UNSUPPORTED_SASL_MECHANISM"})
+_NO_TLS = frozenset({"_SSL"})
+_SILENCE = frozenset({"_TRANSPORT", "_TIMED_OUT", "_ALL_BROKERS_DOWN", "_RESOLVE", "REQUEST_TIMED_OUT"})
+
+T = TypeVar("T")
+
+
+def connect(config: Mapping[str, str]) -> AdminClient:
+    """An AdminClient that has had an answer.
+
+    Raises:
+        NotReachable: nobody answers within about 10 s, or the broker refuses us, which is said at once.
+    """
+    errors: list[KafkaError] = []
+    settings: dict[str, Any] = {
+        **config,
+        "log_level": 0,  # what librdkafka would log is in the one line that we raise
+        "reconnect.backoff.max.ms": 1000,
+        "error_cb": errors.append,
+    }
+    admin = _client(settings)
+    deadline = time.monotonic() + _CONNECT_S
+    while True:
+        try:
+            admin.list_topics(timeout=_ONE_TRY_S)
+        except KafkaException as error:
+            admin.poll(0)  # a bad password shows only in error_cb, which is called from here
+            _refuse_if_refused(config, errors)
+            if time.monotonic() > deadline:
+                raise NotReachable(_silence(config, [*errors, error.args[0]])) from None
+        else:
+            return admin
+
+
+def _client(settings: dict[str, Any]) -> AdminClient:
+    try:
+        return AdminClient(settings)
+    except (KafkaException, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise HeadraceError(f"Kafka's client refuses its settings: {reason}; check KAFKA_*") from None
+
+
+def _refuse_if_refused(config: Mapping[str, str], errors: list[KafkaError]) -> None:
+    where = config["bootstrap.servers"]
+    for error in errors:
+        if error.name() in _WRONG_PASSWORD:
+            user = config.get("sasl.username", "")
+            remedy = "check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and KAFKA_SASL_MECHANISM"
+            raise NotReachable(f"Kafka at {where} refused user {user!r} ({_line(error)}); {remedy}")
+        if error.name() in _NO_TLS:
+            raise NotReachable(f"no TLS with Kafka at {where} ({_line(error)}); check KAFKA_SSL_*")
+
+
+def _silence(config: Mapping[str, str], errors: list[KafkaError]) -> str:
+    """The first error of a single broker tells most; that all are down follows from it."""
+    told = next((error for error in errors if error.name() != "_ALL_BROKERS_DOWN"), errors[-1])
+    remedy = "start it, or set KAFKA_BOOTSTRAP_SERVERS"
+    return f"no Kafka at {config['bootstrap.servers']} in {_CONNECT_S:g} s ({_line(told)}); {remedy}"
+
+
+def _line(error: KafkaError) -> str:
+    return " ".join(error.str().split())
+
+
+def failure(error: KafkaException, what: str) -> HeadraceError:
+    """The error that ends the command when Kafka did not do `what`."""
+    reason: KafkaError = error.args[0]
+    if reason.name() in _SILENCE:
+        return NotReachable(f"{what}: Kafka did not answer ({_line(reason)}); try again")
+    return HeadraceError(f"{what}: Kafka refused ({reason.name()}: {_line(reason)})")
+
+
+def answer(future: Any, what: str) -> Any:  # Any: confluent_kafka's futures say nothing of their results
+    """Result of one of AdminClient's futures.
+
+    Raises:
+        HeadraceError: Kafka refused or did not answer.
+    """
+    try:
+        return future.result(timeout=2 * REQUEST_S)
+    except KafkaException as error:
+        raise failure(error, what) from None
+    except concurrent.futures.TimeoutError:
+        raise NotReachable(f"{what}: Kafka did not answer in {2 * REQUEST_S:g} s; try again") from None
+
+
+def with_coordinator(ask: Callable[[], T], what: str) -> T:
+    """Ask a group's coordinator, again while it is moving; `ask` raises KafkaException.
+
+    Raises:
+        HeadraceError: it did not settle in 20 s, or refuses for another reason.
+    """
+    deadline = time.monotonic() + _COORDINATOR_S
+    while True:
+        try:
+            return ask()
+        except KafkaException as error:
+            if error.args[0].name() not in _COORDINATOR_ELSEWHERE or time.monotonic() > deadline:
+                raise failure(error, what) from None
+        time.sleep(_PAUSE_S)
+
+
+def list_topics(admin: AdminClient) -> Any:  # Any: ClusterMetadata has no types
+    """Metadata of the whole cluster.
+
+    Raises:
+        HeadraceError: Kafka refused or did not answer.
+    """
+    try:
+        return admin.list_topics(timeout=REQUEST_S)
+    except KafkaException as error:
+        raise failure(error, "listing topics") from None

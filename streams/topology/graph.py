@@ -1,0 +1,74 @@
+"""The topology as a Mermaid flowchart: topics, routers with their routes, queues, subscriptions, dead letters."""
+
+from streams.topology import names
+from streams.topology.model import Destination, Route, Router, Topology
+
+# What Mermaid reads as markup in a label, as the entities it offers.
+_ENTITIES = {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "`": "#96;"}
+
+
+def mermaid(topology: Topology) -> str:
+    """Text of a flowchart; the same topology makes the same text."""
+    return _Chart().draw(topology)
+
+
+class _Chart:
+    """Gives nodes their ids in the order in which they are first drawn."""
+
+    def __init__(self) -> None:
+        self._ids: dict[tuple[str, str], str] = {}
+        self._lines: list[str] = ["flowchart LR"]
+
+    def draw(self, topology: Topology) -> str:
+        for name in topology.topics:
+            self._node("topic", name, "[(", ")]")
+        for router in topology.routers:
+            self._router(router)
+        return "\n".join(self._lines)
+
+    def _node(self, kind: str, name: str, opening: str, closing: str, label: str = "") -> str:
+        """Id of a node, drawn when it is first asked for."""
+        if (kind, name) not in self._ids:
+            self._ids[kind, name] = f"n{len(self._ids)}"
+            self._lines.append(f'  {self._ids[kind, name]}{opening}"{_escaped(label or name)}"{closing}')
+        return self._ids[kind, name]
+
+    def _edge(self, start: str, end: str, label: str = "", arrow: str = "-->") -> None:
+        line = f"  {start} {arrow}{f'|{chr(34)}{_escaped(label)}{chr(34)}|' if label else ''} {end}"
+        if line not in self._lines:
+            self._lines.append(line)
+
+    def _router(self, router: Router) -> None:
+        label = f"router of {router.source} (stage {router.stage}, {router.mode})"
+        node = self._node("router", f"{router.stage} {router.source}", "{{", "}}", label)
+        self._edge(self._node("topic", router.source, "[(", ")]"), node)
+        for route in router.routes:
+            self._route(router, route, node)
+        letters = self._node("topic", names.dead_letter_topic(router.stage), "[(", ")]")
+        if router.unmatched == "deadletter":
+            self._edge(node, letters, "unmatched or failed", "-.->")
+            return
+        self._edge(node, letters, "failed", "-.->")
+        if router.unmatched != "drop":
+            self._edge(node, self._node("topic", router.unmatched, "[(", ")]"), "unmatched")
+
+    def _route(self, router: Router, route: Route, node: str) -> None:
+        name = f"{router.stage} {router.source} {route.name}"
+        route_node = self._node("route", name, "[", "]", route.name)
+        self._edge(node, route_node)
+        for destination in route.destinations:
+            self._destination(destination, route_node)
+
+    def _destination(self, destination: Destination, route_node: str) -> None:
+        topic = self._node("topic", destination.topic, "[(", ")]")
+        self._edge(route_node, topic)
+        if destination.kind == "queue":
+            self._edge(topic, self._node("group", destination.topic, "([", "])", f"queue {destination.topic}"))
+        elif destination.subscription:
+            group = names.subscription_group(destination.topic, destination.subscription)
+            label = f"subscription {destination.subscription}"
+            self._edge(topic, self._node("group", group, "([", "])", label))
+
+
+def _escaped(text: str) -> str:
+    return "".join(_ENTITIES.get(letter, letter) for letter in text)
