@@ -15,7 +15,7 @@ from streams.engine.catalogue import open_registry
 from streams.engine.stage import StageSpec
 from streams.errors import UsageError
 from streams.messages.contracts import Contracts, load_contracts
-from streams.messages.registry import Registered
+from streams.messages.registry import Registry
 from streams.routing.lint import lint as lint_routing
 from streams.routing.stage import router_specs, router_stage
 from streams.topology.findings import Finding, findings_found
@@ -32,17 +32,13 @@ class World:
     topology: Topology
     contracts: Contracts
 
-    def registered(self) -> list[Registered]:
-        """Every version of every contract in the registry, read now.
+    def open_registry(self) -> Registry:
+        """The registry that the settings name.
 
         Raises:
-            NotReachable: the registry or the broker does not answer.
+            NotReachable: it does not answer.
         """
-        registry = open_registry(self.settings)
-        try:
-            return registry.all()
-        finally:
-            registry.close()
+        return open_registry(self.settings)
 
 
 def load_world(settings: Settings) -> World:
@@ -117,9 +113,8 @@ def stage_apps(world: World, specs: Sequence[StageSpec], domain: ModuleType | No
 
 
 def _router(spec: StageSpec, world: World, *, hosts_web: bool) -> StageApp:
-    routers = [router for router in world.topology.routers if router.stage == spec.name]
     return router_stage(
-        spec, routers, world.contracts, world.registered, world.settings, web_enabled=hosts_web
+        spec, world.topology, world.contracts, world.open_registry, world.settings, web_enabled=hosts_web
     )
 
 

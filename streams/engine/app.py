@@ -110,6 +110,8 @@ class StageApp(faust.App):
             web_host=settings.web_host,
             web_port=settings.web_port,
             web_bind=settings.web_host,
+            # Long keys in a path get an answer of ours, not the HTTP server's own.
+            web_application_options={"handler_args": {"max_line_size": 65_536, "max_field_size": 65_536}},
             canonical_url=settings.advertised_url(),
         )
 

@@ -43,7 +43,7 @@ def _shared(settings: Settings, client_id: str, on_error: ErrorCallback) -> dict
         # Without a callback a fatal error is raised inside flush() or poll(), and from there also as SystemError.
         "error_cb": on_error,
         "reconnect.backoff.max.ms": 1000,  # a broker that comes back is used at once (default: up to 10 s later)
-        "log_level": 3,
+        "log_level": 0,
     }
 
 

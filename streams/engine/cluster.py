@@ -51,7 +51,7 @@ class Cluster:
 
     def __init__(self, settings: Settings, spec: StageSpec, on_error: ErrorCallback) -> None:
         self._spec = spec
-        conf: dict[str, Any] = {**settings.kafka_config(), "error_cb": on_error, "log_level": 3}
+        conf: dict[str, Any] = {**settings.kafka_config(), "error_cb": on_error, "log_level": 0}
         conf["reconnect.backoff.max.ms"] = 1000
         self._admin = AdminClient(conf)
         self._bootstrap = settings.bootstrap_servers()

@@ -15,7 +15,7 @@ _ASK_S = 3
 
 @functools.lru_cache(maxsize=4)
 def _admin(config: tuple[tuple[str, str], ...]) -> AdminClient:
-    return AdminClient({**dict(config), "log_level": 3})
+    return AdminClient({**dict(config), "log_level": 0})
 
 
 async def owners_of(settings: Settings, group: str) -> dict[int, str]:

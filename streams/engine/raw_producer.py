@@ -38,7 +38,7 @@ class RawProducer:
                 "partitioner": "murmur2_random",
                 "message.max.bytes": 64 << 20,  # size is the broker's verdict
                 "delivery.timeout.ms": int(_FLUSH_S * 1000),
-                "log_level": 3,
+                "log_level": 0,
             }
         )
 

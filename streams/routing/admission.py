@@ -5,7 +5,7 @@ still runs, binary headers of other systems, no ce_ headers at all) or refused w
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -33,17 +33,25 @@ class Admission:
         topic: its name, for errors.
         contracts: the topic's.
         registered: every version in the registry, to say what an id of another contract is.
+        learn: asked about an id that is not among them; may find a version that was registered since.
 
     Attributes:
         times: values of ce_time known to be sound; bounded, so a value that is not in it may be sound too.
     """
 
-    def __init__(self, topic: str, contracts: Sequence[Contract], registered: Iterable[Registered]) -> None:
+    def __init__(
+        self,
+        topic: str,
+        contracts: Sequence[Contract],
+        registered: Iterable[Registered],
+        learn: Callable[[int], Registered | None],
+    ) -> None:
         self.times: set[bytes] = set()
         self._seconds: set[bytes] = set()
         self._topic = topic
         self._accepted = {contract.subject for contract in contracts}
         self._registered = {each.id: each for each in registered}
+        self._learn = learn
         self._expected = " or ".join(sorted(contract.name for contract in contracts))
 
     def is_time(self, text: bytes | None) -> bool:
@@ -102,7 +110,7 @@ class Admission:
 
     def _check_framing(self, value: bytes | None) -> str:
         schema_id = schema_id_of(value)
-        found = self._registered.get(schema_id)
+        found = self._registered.get(schema_id) or self._learned(schema_id)
         if found is None:
             raise InvalidMessage(f"expected a schema id of {self._expected}, got {schema_id}, which is not registered")
         if found.subject not in self._accepted:
@@ -110,6 +118,12 @@ class Admission:
                 f"expected {self._expected} on {self._topic}, got {found.name} (schema id {schema_id})"
             )
         return found.name
+
+    def _learned(self, schema_id: int) -> Registered | None:
+        found = self._learn(schema_id)
+        if found is not None:
+            self._registered[schema_id] = found
+        return found
 
     def _check_type(self, headers: Headers, message_type: str) -> None:
         ce_type = headers[names.TYPE]

@@ -132,6 +132,7 @@ def compile_router(
     contracts: Contracts,
     registered: Sequence[Registered],
     clock: Callable[[], float],
+    late: Callable[[int], Registered | None] = lambda _schema_id: None,
 ) -> CompiledRouter:
     """Compile `router` for every schema that is registered for a contract of its source.
 
@@ -141,6 +142,7 @@ def compile_router(
         contracts: the newest version of each.
         registered: every version in the registry.
         clock: unix time in seconds.
+        late: finds versions that are registered later, by id.
 
     Raises:
         ValueError: a condition is wrong in a way that lint reports.
@@ -150,13 +152,22 @@ def compile_router(
     paths = Counter(path for route in router.routes for path in payload_paths(route.conditions))
     shared = frozenset(path for path, reads in paths.items() if reads > 1)
     outcomes = [(route, outcome_of(route)) for route in router.routes]
-    rules = {
-        frame(each.id, b""): compile_rules(outcomes, WriterType(each, contracts, shared))
-        for each in registered
-        if each.subject in subjects
-    }
-    admission = Admission(router.source, accepted, registered)
-    return CompiledRouter(router, admission, rules, clock)
+    outcomes = [(route, outcome_of(route)) for route in router.routes]
+    rules: dict[bytes, Rules] = {}
+
+    def add(version: Registered) -> None:
+        if version.subject in subjects:
+            rules[frame(version.id, b"")] = compile_rules(outcomes, WriterType(version, contracts, shared))
+
+    def learn(schema_id: int) -> Registered | None:
+        found = late(schema_id)
+        if found is not None:
+            add(found)
+        return found
+
+    for version in registered:
+        add(version)
+    return CompiledRouter(router, Admission(router.source, accepted, registered, learn), rules, clock)
 
 
 def _unmatched(router: Router) -> Outcome | None:

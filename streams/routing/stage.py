@@ -7,7 +7,7 @@ messages, so the table equals a recount of the destinations whatever happens on 
 
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable, Callable, Sequence
 
 from streams.config import Settings
 from streams.engine.app import StageApp
@@ -16,7 +16,8 @@ from streams.engine.stage import StageSpec, TableSpec
 from streams.messages import headers as names
 from streams.messages.contracts import Contracts
 from streams.messages.message import Record
-from streams.messages.registry import Registered
+from streams.messages.registry import Registry
+from streams.routing.late_schemas import LateSchemas
 from streams.routing.router import CompiledRouter, Matched, compile_router
 from streams.routing.sources import contracts_of
 from streams.telemetry import metrics
@@ -35,28 +36,53 @@ def router_specs(topology: Topology) -> list[StageSpec]:
 
 
 def router_stage(
-    stage: str,
-    routers: Sequence[Router],
+    spec: StageSpec,
     topology: Topology,
     contracts: Contracts,
-    registered: Sequence[Registered],
+    open_registry: Callable[[], Registry],
     settings: Settings,
+    *,
+    web_enabled: bool = False,
 ) -> StageApp:
-    """The Faust App of a stage with an agent for each of `routers`.
+    """The Faust App of a router stage, with an agent for each of its routers.
 
     Args:
-        stage: its name.
-        routers: those of this stage; lint has passed them.
-        topology: where their sources and destinations are declared.
+        spec: one of `router_specs`.
+        topology: where its routers, sources and destinations are declared; lint has passed it.
         contracts: the newest version of each.
-        registered: every version in the registry.
+        open_registry: opens the registry; called once the cluster is there.
         settings: of this worker.
+        web_enabled: whether this App hosts the process's web server.
     """
-    app = StageApp(_spec(stage, routers, topology), settings)
-    for router in routers:
-        carried = contracts_of(router.source, topology, contracts)
-        _add_agent(app, compile_router(router, carried, contracts, registered, time.time))
+    routing = Routing([each for each in topology.routers if each.stage == spec.name], topology, contracts)
+    app = StageApp(spec, settings, prepare=lambda: routing.compile(open_registry()), web_enabled=web_enabled)
+    for source in spec.sources:
+        _add_agent(app, source, routing)
     return app
+
+
+class Routing:
+    """The routers of a stage, compiled when the registry can be read: before the stage joins its group."""
+
+    def __init__(self, routers: Sequence[Router], topology: Topology, contracts: Contracts) -> None:
+        self._routers = routers
+        self._topology = topology
+        self._contracts = contracts
+        self.by_source: dict[str, CompiledRouter] = {}
+
+    def compile(self, registry: Registry) -> None:
+        """Compile every router for what `registry` holds; it is asked again about ids that come later.
+
+        Raises:
+            NotReachable: the registry does not answer.
+        """
+        registered = registry.all()
+        late = LateSchemas(registry, time.monotonic)
+        for router in self._routers:
+            carried = contracts_of(router.source, self._topology, self._contracts)
+            self.by_source[router.source] = compile_router(
+                router, carried, self._contracts, registered, time.time, late.find
+            )
 
 
 def route_batch(batch: Batch, compiled: CompiledRouter) -> None:
@@ -94,12 +120,11 @@ def _spec(stage: str, routers: Sequence[Router], topology: Topology) -> StageSpe
     )
 
 
-def _add_agent(app: StageApp, compiled: CompiledRouter) -> None:
+def _add_agent(app: StageApp, source: str, routing: Routing) -> None:
     async def route(batches: AsyncIterable[Batch]) -> None:
         async for batch in batches:
-            route_batch(batch, compiled)
+            route_batch(batch, routing.by_source[source])
 
-    source = compiled.router.source
     app.agent(app.topic(source), name=f"route.{source}")(route)
 
 

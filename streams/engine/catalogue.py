@@ -1,0 +1,213 @@
+"""The registry in Kafka: the topic `headrace.schemas`, one partition, compacted, appended by one writer at a time.
+
+A writer takes the transactional id (which fences and aborts any other), reads to the end, decides, appends, commits.
+So what it decided on is what precedes its record, and no id is given twice. A fenced writer starts again.
+"""
+
+import random
+import time
+from collections.abc import Callable
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
+
+from streams.config import Settings
+from streams.engine.clients import Verdict, name_of, verdict_on
+from streams.errors import ConfigurationRefused, NotReachable
+from streams.messages.catalogue import Catalogue, record_of
+from streams.messages.contracts import Contract
+from streams.messages.registry import Registered, Registry
+from streams.topology.connection import answer, connect, failure, list_topics
+from streams.topology.names import SCHEMAS_TOPIC, SCHEMAS_TRANSACTIONAL_ID
+
+_PARTITION = TopicPartition(SCHEMAS_TOPIC, 0)
+_MOST_REPLICAS = 3
+_WRITE_S = 60.0  # bound of one registration, fencing and all
+_READ_S = 30.0
+_CALL_S = 5.0  # one call of the transactional producer; it is repeated within _WRITE_S
+_TRANSACTION_TIMEOUT_MS = 10_000
+_BACKOFF_S = (0.05, 0.3)  # registrars that fence each other must not stay in step
+
+
+class _Fenced(Exception):
+    """Another writer took the transactional id, or the transaction failed in a way that only a new one mends."""
+
+
+def open_registry(settings: Settings) -> Registry:
+    """The registry that the settings name: HTTP when SCHEMA_REGISTRY_URL is set, else the catalogue topic.
+
+    Raises:
+        NotReachable: it does not answer.
+    """
+    if not settings.schema_registry_url:
+        return CatalogueRegistry(settings)
+    from streams.messages.http_registry import HttpRegistry  # noqa: PLC0415 an HTTP stack that few commands need
+
+    return HttpRegistry(settings.schema_registry_url)
+
+
+class CatalogueRegistry:
+    """The catalogue topic as a registry. It remembers what it read, and reads again where that is not enough.
+
+    Raises:
+        NotReachable: no broker answers.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._config = settings.kafka_config()
+        self._admin: AdminClient = connect(self._config)
+        self._catalogue = Catalogue()
+
+    def register(self, contract: Contract) -> Registered:
+        """Register a contract; see `Registry`."""
+        self._make_topic()
+        known = self._read(IsolationLevel.READ_COMMITTED).find(contract)
+        deadline = time.monotonic() + _WRITE_S
+        while known is None:
+            try:
+                known = self._append(contract, deadline)
+            except _Fenced as fenced:
+                if time.monotonic() > deadline:
+                    raise NotReachable(
+                        f"registering {contract.name}: other writers kept the catalogue for {_WRITE_S:g} s ({fenced})"
+                    ) from None
+                time.sleep(random.uniform(*_BACKOFF_S))  # noqa: S311 spreads writers, hides nothing
+        return known
+
+    def all(self) -> list[Registered]:
+        """Every version; see `Registry`."""
+        return self._read(IsolationLevel.READ_COMMITTED).all() if self._topic_exists() else []
+
+    def by_id(self, schema_id: int) -> Registered | None:
+        """The version with this id; the topic is read again only when it is unknown."""
+        known = self._catalogue.by_id(schema_id)
+        if known is None and self._topic_exists():
+            known = self._read(IsolationLevel.READ_COMMITTED).by_id(schema_id)
+        return known
+
+    def close(self) -> None:
+        """Nothing stays open between calls."""
+
+    def _append(self, contract: Contract, deadline: float) -> Registered:
+        producer = Producer(
+            {
+                **self._config,
+                "transactional.id": SCHEMAS_TRANSACTIONAL_ID,
+                "transaction.timeout.ms": _TRANSACTION_TIMEOUT_MS,
+                "log_level": 0,  # a fencing is expected, everything else is raised
+                "error_cb": lambda _error: None,  # without one, fatal errors come out of flush() as SystemError
+            }
+        )
+        _insist(lambda: producer.init_transactions(_CALL_S), deadline)
+        catalogue = self._read(IsolationLevel.READ_UNCOMMITTED)
+        known = catalogue.find(contract)
+        if known is not None:
+            return known
+        entry = catalogue.next_version(contract)
+        key, value = record_of(entry)
+        _insist(producer.begin_transaction, deadline)
+        producer.produce(SCHEMAS_TOPIC, value, key, _PARTITION.partition)
+        _insist(lambda: producer.commit_transaction(_CALL_S), deadline)
+        catalogue.take(key, value)
+        return entry
+
+    def _read(self, until: IsolationLevel) -> Catalogue:
+        """Everything committed up to the end as `until` counts it.
+
+        A writer reads to the READ_UNCOMMITTED end: nothing that precedes its own record may be missed.
+        """
+        catalogue = Catalogue()
+        consumer = Consumer(
+            {
+                **self._config,
+                "group.id": SCHEMAS_TRANSACTIONAL_ID,  # required by the client; never joined, never committed
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",
+                "log_level": 0,
+            }
+        )
+        try:
+            consumer.assign([TopicPartition(SCHEMAS_TOPIC, 0, OFFSET_BEGINNING)])
+            _read_to(consumer, self._end(until), catalogue)
+        except KafkaException as error:
+            raise failure(error, f"reading {SCHEMAS_TOPIC}") from None
+        finally:
+            consumer.close()
+        self._catalogue = catalogue
+        return catalogue
+
+    def _end(self, until: IsolationLevel) -> int:
+        futures = self._admin.list_offsets({_PARTITION: OffsetSpec.latest()}, isolation_level=until)  # type: ignore[no-untyped-call]
+        return int(answer(futures[_PARTITION], f"reading the end of {SCHEMAS_TOPIC}").offset)
+
+    def _topic_exists(self) -> bool:
+        topic = list_topics(self._admin).topics.get(SCHEMAS_TOPIC)
+        if topic is not None and len(topic.partitions) > 1:
+            raise ConfigurationRefused(
+                f"{SCHEMAS_TOPIC} has {len(topic.partitions)} partitions; the order of registrations needs it to have 1"
+            )
+        return topic is not None
+
+    def _make_topic(self) -> None:
+        if self._topic_exists():
+            return
+        replication = min(_MOST_REPLICAS, len(list_topics(self._admin).brokers))
+        config = {"cleanup.policy": "compact", "min.insync.replicas": str(max(1, replication - 1))}
+        new = NewTopic(SCHEMAS_TOPIC, num_partitions=1, replication_factor=replication, config=config)
+        try:
+            self._admin.create_topics([new])[SCHEMAS_TOPIC].result(timeout=_READ_S)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise failure(error, f"creating {SCHEMAS_TOPIC}") from None
+        deadline = time.monotonic() + _READ_S
+        while not self._topic_exists():  # brokers hear of a new topic a moment later
+            if time.monotonic() > deadline:
+                raise NotReachable(f"{SCHEMAS_TOPIC} was created but did not appear in {_READ_S:g} s")
+            time.sleep(0.05)
+
+
+def _read_to(consumer: Consumer, end: int, catalogue: Catalogue) -> None:
+    deadline = time.monotonic() + _READ_S
+    while True:
+        if time.monotonic() > deadline:
+            raise NotReachable(f"{SCHEMAS_TOPIC} could not be read to its end in {_READ_S:g} s")
+        message = consumer.poll(1.0)
+        if message is None:
+            continue
+        error = message.error()
+        if error is None:
+            catalogue.take(message.key(), message.value())
+        elif error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 the library's name
+            if not error.retriable():
+                raise KafkaException(error)
+        elif (message.offset() or 0) >= end:
+            return
+
+
+def _insist(call: Callable[[], None], deadline: float) -> None:
+    """Repeat a call of the producer while librdkafka says that repeating it is right.
+
+    Raises:
+        _Fenced: this producer is finished; what it did is known only from reading the topic again.
+        NotReachable: time is up.
+    """
+    while True:
+        try:
+            call()
+        except (KafkaException, SystemError) as error:
+            if verdict_on(error) is not Verdict.RETRY:
+                raise _Fenced(name_of(error)) from None
+            if time.monotonic() > deadline:
+                raise NotReachable(f"writing {SCHEMAS_TOPIC}: Kafka did not answer ({name_of(error)})") from None
+        else:
+            return
