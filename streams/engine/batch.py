@@ -6,6 +6,7 @@ and the rest of the batch stands. Faust agents get batches from their stream.
 
 import time
 from collections.abc import Callable, Mapping
+from inspect import iscoroutinefunction
 from operator import length_hint
 from typing import Any
 
@@ -103,6 +104,7 @@ class Batch:
                 f"stage {self._stage} has no table {name} here; declare it in the stage's tables"
             ) from None
         if writes not in self._written:
+            writes.settle()
             self._written.append(writes)
         return writes
 
@@ -124,7 +126,7 @@ class Batch:
         partitions = self._known_topics.get(topic)
         if partitions is None:
             raise MessageRefused(f"stage {self._stage} may not send to {topic}: not among its destinations")
-        if partition >= partitions:
+        if not -1 <= partition < partitions:
             raise MessageRefused(f"{topic} has {partitions} partitions; there is no partition {partition}")
         self.out.append((topic, value, key, partition, timestamp_ms, headers))
 
@@ -133,7 +135,15 @@ class Batch:
         self.callbacks.append(call)
 
     def each(self, handle: Callable[[Message], None]) -> None:
-        """Handle every record; one that raises becomes a dead letter and leaves nothing else behind."""
+        """Handle every record; one that raises becomes a dead letter and leaves nothing else behind.
+
+        Raises:
+            TypeError: `handle` is an `async def`, which nothing here would await.
+        """
+        if iscoroutinefunction(handle):
+            raise TypeError("batch.each() takes a plain function, not an async one; await before or after it")
+        for writes in self._written:
+            writes.settle()
         if self._refused or self.marks is not None:
             self._each_traced(handle)
             return
@@ -154,8 +164,10 @@ class Batch:
         """As `each`, after a refused produce: notes which record put out what, and buries the convicted."""
         refused = self._refused or {}
         origin = TP(self.topic, self.partition)
-        for record in self.records:
+        self._cursor = iter(self.records)
+        for record in self._cursor:
             mark = len(self.out)
+            self.route = None
             offset = record.offset()
             assert offset is not None  # noqa: S101 a consumed record has one
             try:

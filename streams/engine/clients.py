@@ -23,6 +23,8 @@ REFUSALS = frozenset(
     }
 )
 
+REFUSAL_NAMES = frozenset(KafkaError(code).name() for code in REFUSALS)
+
 # Nothing that time or another try would mend.
 FORBIDDEN = frozenset(
     {

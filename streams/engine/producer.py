@@ -158,6 +158,7 @@ class TransactionalProducer:
     def put_changelog(self, writes: WriteSet, on_last: Callable[[int], None], *, traced: bool) -> None:
         """Produce one changelog record per dirty key; `on_last` gets the last one's offset when it is delivered."""
         table, rows = writes.table, writes.rows
+        writes.settle()
         last = len(rows)
         for count, (key, value) in enumerate(rows.items(), 1):
             judge = self._judge(writes.origins.get(key)) if traced or count == last else None

@@ -82,6 +82,12 @@ class WriteSet:
         self.undo.append((key, self.rows.get(key, _ABSENT)))
         self.rows[key] = None
 
+    def settle(self) -> None:
+        """Let stand what was written outside any record's handling: the next record that fails must not undo it."""
+        for key, _ in self.undo:
+            self.origins.pop(key, None)
+        self.undo.clear()
+
     def rollback(self) -> None:
         """Undo what was written since `undo` was last cleared: the writes of one record."""
         rows = self.rows

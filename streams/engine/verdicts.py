@@ -98,6 +98,11 @@ class Verdicts:
     ) -> None:
         if refused:
             self._convict(refused)
+        elif others & clients.REFUSAL_NAMES and failures >= AGENT_ATTEMPTS:
+            raise ConfigurationRefused(
+                f"stage {self._spec.name} stops after {failures} attempts: the broker refuses what an agent put out "
+                f"or wrote outside batch.each(), where no record answers for it: {', '.join(sorted(others))}"
+            ) from error
         elif others and others <= clients.UNEXPLAINED and failures >= UNEXPLAINED_IN_A_ROW:
             raise ConfigurationRefused(
                 f"stage {self._spec.name} cannot commit after {failures} attempts: {error}"
