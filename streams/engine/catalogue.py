@@ -4,9 +4,10 @@ A writer takes the transactional id (which fences and aborts any other), reads t
 So what it decided on is what precedes its record, and no id is given twice. A fenced writer starts again.
 """
 
+import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -14,6 +15,7 @@ from confluent_kafka import (
     IsolationLevel,
     KafkaError,
     KafkaException,
+    Message,
     Producer,
     TopicPartition,
 )
@@ -34,7 +36,12 @@ _WRITE_S = 60.0  # bound of one registration, fencing and all
 _READ_S = 30.0
 _CALL_S = 5.0  # one call of the transactional producer; it is repeated within _WRITE_S
 _TRANSACTION_TIMEOUT_MS = 10_000
-_BACKOFF_S = (0.05, 0.3)  # registrars that fence each other must not stay in step
+_FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.1, 5.0  # writers that fence each other must not stay in step
+
+# librdkafka reports a fencing as fatal even at log level 0; here it is expected, and what is not expected is raised.
+_silent = logging.getLogger("streams.engine.catalogue.librdkafka")
+_silent.addHandler(logging.NullHandler())
+_silent.propagate = False
 
 
 class _Fenced(Exception):
@@ -55,7 +62,7 @@ def open_registry(settings: Settings) -> Registry:
 
 
 class CatalogueRegistry:
-    """The catalogue topic as a registry. It remembers what it read, and reads again where that is not enough.
+    """The catalogue topic as a registry; for one thread. It follows the topic, so that reading again is cheap.
 
     Raises:
         NotReachable: no broker answers.
@@ -64,37 +71,41 @@ class CatalogueRegistry:
     def __init__(self, settings: Settings) -> None:
         self._config = settings.kafka_config()
         self._admin: AdminClient = connect(self._config)
-        self._catalogue = Catalogue()
+        self._reader: _Reader | None = None  # opened once the topic exists
 
     def register(self, contract: Contract) -> Registered:
         """Register a contract; see `Registry`."""
-        self._make_topic()
-        known = self._read(IsolationLevel.READ_COMMITTED).find(contract)
+        if not self._topic_exists():
+            self._make_topic()
         deadline = time.monotonic() + _WRITE_S
-        while known is None:
+        backoff_s = _FIRST_BACKOFF_S
+        while True:
+            known = self._read(IsolationLevel.READ_COMMITTED).find(contract)
+            if known is not None:
+                return known
             try:
-                known = self._append(contract, deadline)
+                return self._append(contract, deadline)
             except _Fenced as fenced:
                 if time.monotonic() > deadline:
                     raise NotReachable(
                         f"registering {contract.name}: other writers kept the catalogue for {_WRITE_S:g} s ({fenced})"
                     ) from None
-                time.sleep(random.uniform(*_BACKOFF_S))  # noqa: S311 spreads writers, hides nothing
-        return known
+            time.sleep(random.uniform(0, backoff_s))  # noqa: S311 spreads writers, hides nothing
+            backoff_s = min(2 * backoff_s, _LONGEST_BACKOFF_S)
 
     def all(self) -> list[Registered]:
         """Every version; see `Registry`."""
         return self._read(IsolationLevel.READ_COMMITTED).all() if self._topic_exists() else []
 
     def by_id(self, schema_id: int) -> Registered | None:
-        """The version with this id; the topic is read again only when it is unknown."""
-        known = self._catalogue.by_id(schema_id)
-        if known is None and self._topic_exists():
-            known = self._read(IsolationLevel.READ_COMMITTED).by_id(schema_id)
-        return known
+        """The version with this id, or None; see `Registry`."""
+        return self._read(IsolationLevel.READ_COMMITTED).by_id(schema_id) if self._topic_exists() else None
 
     def close(self) -> None:
-        """Nothing stays open between calls."""
+        """Stop following the topic."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
 
     def _append(self, contract: Contract, deadline: float) -> Registered:
         producer = Producer(
@@ -102,7 +113,8 @@ class CatalogueRegistry:
                 **self._config,
                 "transactional.id": SCHEMAS_TRANSACTIONAL_ID,
                 "transaction.timeout.ms": _TRANSACTION_TIMEOUT_MS,
-                "log_level": 0,  # a fencing is expected, everything else is raised
+                "linger.ms": 0,
+                "logger": _silent,
                 "error_cb": lambda _error: None,  # without one, fatal errors come out of flush() as SystemError
             }
         )
@@ -116,41 +128,25 @@ class CatalogueRegistry:
         _insist(producer.begin_transaction, deadline)
         producer.produce(SCHEMAS_TOPIC, value, key, _PARTITION.partition)
         _insist(lambda: producer.commit_transaction(_CALL_S), deadline)
-        catalogue.take(key, value)
         return entry
 
     def _read(self, until: IsolationLevel) -> Catalogue:
-        """Everything committed up to the end as `until` counts it.
+        """What is committed up to the end as `until` counts it.
 
         A writer reads to the READ_UNCOMMITTED end: nothing that precedes its own record may be missed.
         """
-        catalogue = Catalogue()
-        consumer = Consumer(
-            {
-                **self._config,
-                "group.id": SCHEMAS_TRANSACTIONAL_ID,  # required by the client; never joined, never committed
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-                "auto.offset.reset": "earliest",
-                "log_level": 0,
-            }
-        )
+        if self._reader is None:
+            self._reader = _Reader(self._config)
+        futures = self._admin.list_offsets({_PARTITION: OffsetSpec.latest()}, isolation_level=until)  # type: ignore[no-untyped-call]
+        end = int(answer(futures[_PARTITION], f"reading the end of {SCHEMAS_TOPIC}").offset)
         try:
-            consumer.assign([TopicPartition(SCHEMAS_TOPIC, 0, OFFSET_BEGINNING)])
-            _read_to(consumer, self._end(until), catalogue)
+            return self._reader.read_to(end)
         except KafkaException as error:
             raise failure(error, f"reading {SCHEMAS_TOPIC}") from None
-        finally:
-            consumer.close()
-        self._catalogue = catalogue
-        return catalogue
-
-    def _end(self, until: IsolationLevel) -> int:
-        futures = self._admin.list_offsets({_PARTITION: OffsetSpec.latest()}, isolation_level=until)  # type: ignore[no-untyped-call]
-        return int(answer(futures[_PARTITION], f"reading the end of {SCHEMAS_TOPIC}").offset)
 
     def _topic_exists(self) -> bool:
+        if self._reader is not None:
+            return True
         topic = list_topics(self._admin).topics.get(SCHEMAS_TOPIC)
         if topic is not None and len(topic.partitions) > 1:
             raise ConfigurationRefused(
@@ -159,8 +155,6 @@ class CatalogueRegistry:
         return topic is not None
 
     def _make_topic(self) -> None:
-        if self._topic_exists():
-            return
         replication = min(_MOST_REPLICAS, len(list_topics(self._admin).brokers))
         config = {"cleanup.policy": "compact", "min.insync.replicas": str(max(1, replication - 1))}
         new = NewTopic(SCHEMAS_TOPIC, num_partitions=1, replication_factor=replication, config=config)
@@ -176,22 +170,53 @@ class CatalogueRegistry:
             time.sleep(0.05)
 
 
-def _read_to(consumer: Consumer, end: int, catalogue: Catalogue) -> None:
-    deadline = time.monotonic() + _READ_S
-    while True:
-        if time.monotonic() > deadline:
-            raise NotReachable(f"{SCHEMAS_TOPIC} could not be read to its end in {_READ_S:g} s")
-        message = consumer.poll(1.0)
-        if message is None:
-            continue
+class _Reader:
+    """Follows the topic with one consumer; `read_to` takes up what is new."""
+
+    def __init__(self, config: Mapping[str, str]) -> None:
+        self._catalogue = Catalogue()
+        self._position = 0  # of the last end that the consumer reported
+        self._consumer = Consumer(
+            {
+                **config,
+                "group.id": SCHEMAS_TRANSACTIONAL_ID,  # required by the client; never joined, never committed
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": 50,
+                "logger": _silent,
+            }
+        )
+        self._consumer.assign([TopicPartition(SCHEMAS_TOPIC, 0, OFFSET_BEGINNING)])
+
+    def read_to(self, end: int) -> Catalogue:
+        """Everything committed before offset `end`.
+
+        Raises:
+            NotReachable: it takes too long.
+            KafkaException: the consumer failed.
+        """
+        deadline = time.monotonic() + _READ_S
+        while self._position < end:
+            if time.monotonic() > deadline:
+                raise NotReachable(f"{SCHEMAS_TOPIC} could not be read to its end in {_READ_S:g} s")
+            message = self._consumer.poll(1.0)
+            if message is not None:
+                self._take(message)
+        return self._catalogue
+
+    def _take(self, message: Message) -> None:
         error = message.error()
         if error is None:
-            catalogue.take(message.key(), message.value())
-        elif error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 the library's name
-            if not error.retriable():
-                raise KafkaException(error)
-        elif (message.offset() or 0) >= end:
-            return
+            self._catalogue.take(message.key(), message.value())
+        elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 the library's name
+            self._position = message.offset() or 0
+        elif not error.retriable():
+            raise KafkaException(error)
+
+    def close(self) -> None:
+        self._consumer.close()
 
 
 def _insist(call: Callable[[], None], deadline: float) -> None:

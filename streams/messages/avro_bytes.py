@@ -58,7 +58,7 @@ def next_block(data: bytes, pos: int) -> tuple[int, int]:
 
 
 def skip_empty_items(data: bytes, pos: int) -> int:
-    """Position after an array whose items take no bytes (null, a record of nulls): few, or three bytes would be 2^62."""
+    """Position after an array whose items take no bytes (null, a record of nulls): few, or it could claim 2^62."""
     total = 0
     while True:
         count, pos = read_long(data, pos)

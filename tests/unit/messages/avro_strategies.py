@@ -2,6 +2,8 @@
 
 import datetime as dt
 import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from decimal import Decimal
 from io import BytesIO
 from typing import Any
@@ -34,43 +36,55 @@ _LEAVES: list[Any] = [
 ]
 
 
-@st.composite
-def schemas(draw: st.DrawFn, depth: int = 3) -> dict[str, Any]:
-    """A record, perhaps recursive, of everything that Avro has."""
-    names = iter(f"T{number}" for number in range(10_000))
+@dataclass
+class _SchemaMaker:
+    """Draws one schema; `names` keeps its named types apart."""
 
-    def record(levels: int, recursive: bool) -> dict[str, Any]:
-        name = next(names)
-        fields = [{"name": field, "type": kind(levels - 1)} for field in FIELDS[: draw(st.integers(1, len(FIELDS)))]]
-        if recursive:
+    draw: st.DrawFn
+    names: Iterator[str] = field(default_factory=lambda: (f"T{number}" for number in range(10_000)))
+
+    def record(self, levels: int) -> dict[str, Any]:
+        name = next(self.names)
+        count = self.draw(st.integers(1, len(FIELDS)))
+        fields = [{"name": each, "type": self.any_type(levels - 1)} for each in FIELDS[:count]]
+        if self.draw(st.booleans()):
             fields.append({"name": "again", "type": ["null", name]})
         return {"type": "record", "name": name, "fields": fields}
 
-    def kind(levels: int) -> Any:
-        choices = ["leaf", "enum", "fixed", "fixed-decimal"]
-        choice = draw(st.sampled_from(choices + ["record", "array", "map", "union"] * (levels > 0)))
-        if choice == "leaf":
-            return draw(st.sampled_from(_LEAVES))
-        if choice == "enum":
-            return {"type": "enum", "name": next(names), "symbols": ["ONE", "TWO", "THREE"]}
-        if choice == "fixed":
-            return {"type": "fixed", "name": next(names), "size": draw(st.integers(0, 5))}
-        if choice == "fixed-decimal":
-            logical = {"logicalType": "decimal", "precision": PRECISION, "scale": SCALE}
-            return {"type": "fixed", "name": next(names), "size": 4, **logical}
-        if choice == "record":
-            return record(levels, draw(st.booleans()))
-        if choice == "array":
-            return {"type": "array", "items": kind(levels - 1)}
-        if choice == "map":
-            return {"type": "map", "values": kind(levels - 1)}
-        return ["null", kind_but_not_union(levels - 1)]
+    def any_type(self, levels: int) -> Any:
+        makers: list[Callable[[int], Any]] = [self.leaf, self.enum, self.fixed, self.fixed_decimal]
+        if levels > 0:
+            makers += [self.record, self.array, self.map, self.optional]
+        return self.draw(st.sampled_from(makers))(levels)
 
-    def kind_but_not_union(levels: int) -> Any:
-        found = kind(levels)
-        return found if not isinstance(found, list) and found != "null" else "string"
+    def leaf(self, _levels: int) -> Any:
+        return self.draw(st.sampled_from(_LEAVES))
 
-    return record(depth, draw(st.booleans()))
+    def enum(self, _levels: int) -> Any:
+        return {"type": "enum", "name": next(self.names), "symbols": ["ONE", "TWO", "THREE"]}
+
+    def fixed(self, _levels: int) -> Any:
+        return {"type": "fixed", "name": next(self.names), "size": self.draw(st.integers(0, 5))}
+
+    def fixed_decimal(self, _levels: int) -> Any:
+        logical = {"logicalType": "decimal", "precision": PRECISION, "scale": SCALE}
+        return {"type": "fixed", "name": next(self.names), "size": 4, **logical}
+
+    def array(self, levels: int) -> Any:
+        return {"type": "array", "items": self.any_type(levels - 1)}
+
+    def map(self, levels: int) -> Any:
+        return {"type": "map", "values": self.any_type(levels - 1)}
+
+    def optional(self, levels: int) -> Any:
+        found = self.any_type(levels - 1)
+        return ["null", "string" if isinstance(found, list) or found == "null" else found]
+
+
+@st.composite
+def schemas(draw: st.DrawFn) -> dict[str, Any]:
+    """A record, perhaps recursive, of everything that Avro has."""
+    return _SchemaMaker(draw).record(3)
 
 
 def _whole_seconds(years: tuple[int, int]) -> st.SearchStrategy[dt.datetime]:

@@ -1,4 +1,4 @@
-"""Skip readers: whatever they read is what fastavro would decode there, and damage is never anything but InvalidMessage."""
+"""Skip readers: what they read is what fastavro would decode there, and damage is InvalidMessage, nothing else."""
 
 import contextlib
 import time
@@ -206,7 +206,7 @@ def test_nesting_within_reason_is_read() -> None:
 @pytest.mark.parametrize("read", [compile_reader(ORDER, "total"), compile_reader(ORDER, "lines")])
 def test_a_decimal_of_more_digits_than_its_precision_is_invalid(read: Callable[[bytes], object]) -> None:
     body = b"\x02A" + b"\x06" + (1_000_000).to_bytes(3, "big") + b"\x00" * 4
-    with pytest.raises(InvalidMessage, match="precision|digits"):
+    with pytest.raises(InvalidMessage, match="digits"):
         read(frame(7, body))
 
 
