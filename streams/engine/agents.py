@@ -6,7 +6,8 @@ cycle, which is run again, and the agent goes on with a fresh coroutine on the s
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from typing import Any
+from inspect import isasyncgenfunction
+from typing import Any, NoReturn
 
 import faust
 from faust.streams import maybe_async
@@ -47,6 +48,14 @@ class BatchStream(faust.Stream):
             sensors.on_stream_event_out(message.tp, message.offset, self, event, state)
             batch.cycle.acknowledge(batch)
 
+    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """They acknowledge batches before the agent has finished them, or read and write behind the engine's back."""
+        del args, kwargs
+        raise ConfigurationRefused("a stream of batches knows only `async for batch in stream`")
+
+    take = take_events = take_with_timestamp = noack_take = noack = _refuse
+    filter = through = echo = group_by = combine = join = left_join = inner_join = outer_join = _refuse
+
 
 class BatchAgent(faust.Agent):
     """Agent that survives its own exceptions: the cycle fails, not the process."""
@@ -57,6 +66,8 @@ class BatchAgent(faust.Agent):
                 "an agent has one stream over all its partitions: no concurrency, isolated_partitions or sink"
             )
         super().__init__(*args, **kwargs)
+        if isasyncgenfunction(self.fun):
+            raise ConfigurationRefused(f"agent {self.name} yields; it sends with batch.send() or topic.send()")
 
     async def _execute_actor(self, coro: Awaitable[None], aref: Any) -> None:
         stream: BatchStream = aref.stream.get_active_stream()
