@@ -11,7 +11,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported wi
 )
 
 from streams.topology.cluster_state import ClusterState, TopicState
-from streams.topology.connection import REQUEST_S, answer, list_topics, with_coordinator
+from streams.topology.connection import REQUEST_S, answer, list_topics, once_settled
 from streams.topology.desired import GROUP_CONFIGS, DesiredGroup
 
 
@@ -86,5 +86,5 @@ def _offsets(admin: AdminClient, group: str) -> frozenset[tuple[str, int]]:
                 raise KafkaException(partition.error)
         return found
 
-    found = with_coordinator(ask, f"reading offsets of group {group}")
+    found = once_settled(ask, f"reading offsets of group {group}")
     return frozenset((each.topic, each.partition) for each in found if each.offset >= 0)

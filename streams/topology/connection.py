@@ -8,16 +8,26 @@ from typing import Any, TypeVar
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from streams.errors import HeadraceError, NotReachable
+from streams.errors import HeadraceError, NotReachable, UsageError
 
 REQUEST_S = 10.0
-_CONNECT_S = 10.0
+_CONNECT_S = 8.0
 _ONE_TRY_S = 1.0
-_COORDINATOR_S = 20.0
+_SETTLED_S = 20.0
 _PAUSE_S = 0.2
 
-# A group's coordinator is moving, or still reads the group's offsets: soon it answers.
-_COORDINATOR_ELSEWHERE = frozenset({"NOT_COORDINATOR", "COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE"})
+# A group's coordinator is moving or still reads its offsets; a partition that was only now made is known to the
+# controller but not yet to the broker that leads it. Soon they answer.
+_UNSETTLED = frozenset(
+    {
+        "NOT_COORDINATOR",
+        "COORDINATOR_LOAD_IN_PROGRESS",
+        "COORDINATOR_NOT_AVAILABLE",
+        "NOT_LEADER_FOR_PARTITION",
+        "LEADER_NOT_AVAILABLE",
+        "UNKNOWN_TOPIC_OR_PART",
+    }
+)
 _WRONG_PASSWORD = frozenset({"_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "UNSUPPORTED_SASL_MECHANISM"})
 _NO_TLS = frozenset({"_SSL"})
 _SILENCE = frozenset({"_TRANSPORT", "_TIMED_OUT", "_ALL_BROKERS_DOWN", "_RESOLVE", "REQUEST_TIMED_OUT"})
@@ -29,7 +39,8 @@ def connect(config: Mapping[str, str]) -> AdminClient:
     """An AdminClient that has had an answer.
 
     Raises:
-        NotReachable: nobody answers within about 10 s, or the broker refuses us, which is said at once.
+        NotReachable: nobody answers within about 8 s, or the broker refuses us, which is said at once.
+        UsageError: librdkafka does not take the settings.
     """
     errors: list[KafkaError] = []
     settings: dict[str, Any] = {
@@ -56,8 +67,8 @@ def _client(settings: dict[str, Any]) -> AdminClient:
     try:
         return AdminClient(settings)
     except (KafkaException, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())
-        raise HeadraceError(f"Kafka's client refuses its settings: {reason}; check KAFKA_*") from None
+        reason = _line(error.args[0]) if isinstance(error, KafkaException) else " ".join(str(error).split())
+        raise UsageError(f"Kafka's client refuses its settings: {reason}; check KAFKA_*") from None
 
 
 def _refuse_if_refused(config: Mapping[str, str], errors: list[KafkaError]) -> None:
@@ -104,18 +115,18 @@ def answer(future: Any, what: str) -> Any:  # Any: confluent_kafka's futures say
         raise NotReachable(f"{what}: Kafka did not answer in {2 * REQUEST_S:g} s; try again") from None
 
 
-def with_coordinator(ask: Callable[[], T], what: str) -> T:
-    """Ask a group's coordinator, again while it is moving; `ask` raises KafkaException.
+def once_settled(ask: Callable[[], T], what: str) -> T:
+    """Ask, and again while coordinators or leaders are moving; `ask` raises KafkaException.
 
     Raises:
         HeadraceError: it did not settle in 20 s, or refuses for another reason.
     """
-    deadline = time.monotonic() + _COORDINATOR_S
+    deadline = time.monotonic() + _SETTLED_S
     while True:
         try:
             return ask()
         except KafkaException as error:
-            if error.args[0].name() not in _COORDINATOR_ELSEWHERE or time.monotonic() > deadline:
+            if error.args[0].name() not in _UNSETTLED or time.monotonic() > deadline:
                 raise failure(error, what) from None
         time.sleep(_PAUSE_S)
 

@@ -3,9 +3,8 @@
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # no __all__
 
-from streams.errors import HeadraceError
 from streams.topology.changes import PresetOffsets
-from streams.topology.connection import REQUEST_S, answer, with_coordinator
+from streams.topology.connection import REQUEST_S, once_settled
 
 # What a coordinator answers to someone outside while a group has members, in both protocols.
 _HAS_MEMBERS = frozenset(
@@ -40,7 +39,7 @@ def preset_offsets(admin: AdminClient, change: PresetOffsets) -> str:
             raise KafkaException(errors[0])
         return ""
 
-    return with_coordinator(commit, change.told(change.action))
+    return once_settled(commit, change.told(change.action))
 
 
 def _errors(future: object) -> list[KafkaError]:
@@ -55,11 +54,12 @@ def _errors(future: object) -> list[KafkaError]:
 def _targets(admin: AdminClient, change: PresetOffsets) -> list[TopicPartition]:
     spec = {"start": OffsetSpec.earliest, "end": OffsetSpec.latest}[change.start]()  # type: ignore[no-untyped-call]
     wanted = {TopicPartition(change.topic, partition): spec for partition in change.partitions}
-    futures = admin.list_offsets(wanted, request_timeout=REQUEST_S)
-    found = [
-        TopicPartition(change.topic, each.partition, answer(future, change.told("read offsets for")).offset)
-        for each, future in futures.items()
-    ]
-    if len(found) < len(change.partitions):
-        raise HeadraceError(f"{change.told(change.action)}: Kafka told the offsets of some partitions only; try again")
-    return found
+
+    def ask() -> list[TopicPartition]:
+        futures = admin.list_offsets(wanted, request_timeout=REQUEST_S)
+        return [
+            TopicPartition(change.topic, each.partition, future.result(timeout=2 * REQUEST_S).offset)
+            for each, future in futures.items()
+        ]
+
+    return once_settled(ask, f"reading where {change.topic} starts and ends")

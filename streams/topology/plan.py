@@ -19,7 +19,8 @@ from streams.topology.cluster_state import ClusterState, TopicState
 from streams.topology.desired import FOREVER_MS, DesiredGroup, DesiredTopic
 
 # How long a subscriber may be away: the design's "a month later misses nothing".
-USUAL_ABSENCE_MS = 30 * 24 * 3600 * 1000
+DAY_MS = 24 * 3600 * 1000
+USUAL_ABSENCE_MS = 30 * DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,10 @@ def make_plan(
         state = cluster.topics.get(topic.name)
         changes.extend([CreateTopic(topic)] if state is None else _differences(topic, state))
     changes.extend(RegisterContract(name) for name in sorted(unregistered))
+    if not any(isinstance(change, Refused) for change in changes):
+        # Where a count is refused, which partitions there will be is not known.
+        changes.extend(preset for group in groups.values() for preset in _presets(group, topics, cluster))
     for group in groups.values():
-        changes.extend(_presets(group, topics, cluster))
         changes.extend(_group_configs(group, cluster))
     changes.extend(_abandoned(topics, groups, cluster))
     changes.sort(key=lambda change: _ORDER.index(type(change)))
@@ -178,8 +181,7 @@ def _about_absence(group: DesiredGroup, topics: Mapping[str, DesiredTopic], clus
         configs = topics[name].configs if name in topics else {}
         retention = int(configs.get("retention.ms") or cluster.config(name, "retention.ms"))
         if _size(retention) < USUAL_ABSENCE_MS:
-            days = retention / 86_400_000
-            what = f"group {group.name}: {name} keeps records for {days:.3g} days"
+            what = f"group {group.name}: {name} keeps records for {retention / DAY_MS:.3g}d"
             yield f"{what}; a subscriber who is away for longer misses some; set `retention: 30d` or more"
         state = cluster.topics.get(name)
         if state and "compact" in state.configs.get("cleanup.policy", ""):

@@ -225,9 +225,9 @@ def test_contracts_are_registered_before_offsets_are_set() -> None:
 def test_a_subscribed_topic_that_forgets_within_a_month_is_warned_of() -> None:
     assert plan_for().warnings == ()
     (warning,) = plan_for(TEXT.replace("retention: 30d, ", "")).warnings
-    assert "group out.reader: out keeps records for 7 days" in warning
+    assert "group out.reader: out keeps records for 7d" in warning
     (warning,) = plan_for(TEXT.replace("30d", "12h")).warnings
-    assert "0.5 days" in warning
+    assert "0.5d" in warning
 
 
 CONSUMER = (StageSpec("s", ("in",), (TableSpec("t"),), group_protocol="consumer"),)
