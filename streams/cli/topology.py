@@ -13,9 +13,9 @@ from streams.cli.tabulate import print_rows
 from streams.config import Settings
 from streams.engine.catalogue import open_registry
 from streams.errors import HeadraceError
-from streams.messages.avsc import identity, normalise
+from streams.messages.avsc import SchemaMistake, identity, normalise
 from streams.messages.contracts import Contracts
-from streams.messages.registry import Registry
+from streams.messages.registry import Registered, Registry
 from streams.topology import graph as graphs
 from streams.topology import names
 from streams.topology.apply import Outcome, apply_plan
@@ -152,10 +152,18 @@ def _unregistered(settings: Settings, contracts: Contracts, cluster: ClusterStat
         return [contract.full_name for contract in contracts]
     registry = open_registry(settings)
     try:
-        known = {(each.subject, identity(normalise(each.schema))) for each in registry.all()}
+        known = {(each.subject, _identity(each)) for each in registry.all()}
     finally:
         registry.close()
     return [contract.full_name for contract in contracts if (contract.subject, contract.identity) not in known]
+
+
+def _identity(registered: Registered) -> str:
+    """What the schema is compared by; empty for one that could be no contract, as others put into an HTTP registry."""
+    try:
+        return identity(normalise(registered.schema))
+    except SchemaMistake:
+        return ""
 
 
 def _warn(plan: Plan) -> None:

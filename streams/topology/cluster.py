@@ -10,6 +10,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported wi
     ResourceType,
 )
 
+from streams.errors import NotReachable
 from streams.topology.cluster_state import ClusterState, TopicState
 from streams.topology.connection import REQUEST_S, answer, list_topics, once_settled
 from streams.topology.desired import GROUP_CONFIGS, DesiredGroup
@@ -24,6 +25,8 @@ def read_cluster(admin: AdminClient, is_ours: Callable[[str], bool], groups: Ite
     metadata = list_topics(admin)
     ours = sorted(name for name in metadata.topics if is_ours(name))
     configs = _configs(admin, ResourceType.TOPIC, ours)
+    if not metadata.brokers:
+        raise NotReachable("Kafka answers, but no broker is registered yet; try again")
     broker = _configs(admin, ResourceType.BROKER, [str(min(metadata.brokers))])
     broker_configs = next(iter(broker.values()))
     groups = list(groups)
