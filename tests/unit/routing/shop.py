@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from pathlib import Path
+from functools import cache
 from typing import Any, cast
 
 import fastavro
@@ -59,10 +59,12 @@ SENT_MS = 1_799_999_000_000
 TIME = b"2027-01-15T07:59:59Z"
 
 
-def contracts(*schemas: dict[str, Any]) -> Contracts:
-    return Contracts([contract_from(schema, Path("x.avsc")) for schema in schemas or (ORDER, REFUND)])
+@cache
+def contracts() -> Contracts:
+    return Contracts([contract_of(ORDER), contract_of(REFUND)])
 
 
+@cache
 def registered() -> list[Registered]:
     old, new, refund = map(contract_of, (ORDER_1, ORDER, REFUND))
     return [
