@@ -1,7 +1,8 @@
 """What the router's handler costs a record, beside the shortest loop that takes the same decision unchecked.
 
-`python bench/router_handler.py` prints microseconds of CPU a record: 230-byte orders with six headers, a third of
-which need a payload field and a sixth of which go to two destinations; then 1,000 routes on one header.
+`python bench/router_handler.py` prints microseconds of CPU a record, no Kafka involved: orders of 156 bytes with 7
+headers and a new ce_time each; every record has its total read, a sixth goes to two destinations. Then 1,000 routes on
+one header.
 """
 
 import sys
