@@ -27,7 +27,7 @@ from streams.errors import ConfigurationRefused, NotReachable
 from streams.messages.catalogue import Catalogue, record_of
 from streams.messages.contracts import Contract
 from streams.messages.registry import Registered, Registry
-from streams.topology.connection import answer, connect, failure, list_topics
+from streams.topology.connection import connect, failure, list_topics
 from streams.topology.names import SCHEMAS_TOPIC, SCHEMAS_TRANSACTIONAL_ID
 
 _PARTITION = TopicPartition(SCHEMAS_TOPIC, 0)
@@ -36,6 +36,10 @@ _WRITE_S = 60.0  # bound of one registration, fencing and all
 _READ_S = 30.0
 _CALL_S = 5.0  # one call of the transactional producer; it is repeated within _WRITE_S
 _TRANSACTION_TIMEOUT_MS = 10_000
+_PAUSE_S = 0.05  # between two looks at a topic that is being made
+_LEADERLESS = frozenset(
+    {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART}
+)
 _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.1, 5.0  # writers that fence each other must not stay in step
 
 # librdkafka reports a fencing as fatal even at log level 0; here it is expected, and what is not expected is raised.
@@ -128,6 +132,8 @@ class CatalogueRegistry:
         _insist(producer.begin_transaction, deadline)
         producer.produce(SCHEMAS_TOPIC, value, key, _PARTITION.partition)
         _insist(lambda: producer.commit_transaction(_CALL_S), deadline)
+        # A commit is answered before readers see it; who registers and then lists must find what he registered.
+        self._read(IsolationLevel.READ_UNCOMMITTED)
         return entry
 
     def _read(self, until: IsolationLevel) -> Catalogue:
@@ -137,12 +143,22 @@ class CatalogueRegistry:
         """
         if self._reader is None:
             self._reader = _Reader(self._config)
-        futures = self._admin.list_offsets({_PARTITION: OffsetSpec.latest()}, isolation_level=until)  # type: ignore[no-untyped-call]
-        end = int(answer(futures[_PARTITION], f"reading the end of {SCHEMAS_TOPIC}").offset)
         try:
-            return self._reader.read_to(end)
+            return self._reader.read_to(self._end(until))
         except KafkaException as error:
             raise failure(error, f"reading {SCHEMAS_TOPIC}") from None
+
+    def _end(self, until: IsolationLevel) -> int:
+        """End of the topic; asked again while its leader moves or a new topic has none yet."""
+        deadline = time.monotonic() + _READ_S
+        while True:
+            asked = {_PARTITION: OffsetSpec.latest()}  # type: ignore[no-untyped-call]
+            try:
+                return int(self._admin.list_offsets(asked, isolation_level=until)[_PARTITION].result(_READ_S).offset)
+            except KafkaException as error:
+                if error.args[0].code() not in _LEADERLESS or time.monotonic() > deadline:
+                    raise
+            time.sleep(_PAUSE_S)
 
     def _topic_exists(self) -> bool:
         if self._reader is not None:
@@ -167,7 +183,7 @@ class CatalogueRegistry:
         while not self._topic_exists():  # brokers hear of a new topic a moment later
             if time.monotonic() > deadline:
                 raise NotReachable(f"{SCHEMAS_TOPIC} was created but did not appear in {_READ_S:g} s")
-            time.sleep(0.05)
+            time.sleep(_PAUSE_S)
 
 
 class _Reader:
