@@ -154,16 +154,12 @@ def _warnings(
 ) -> Iterator[str]:
     for topic in topics.values():
         yield from _about_copies(topic, cluster)
+    # Each topic once: it may have a thousand subscriptions.
+    subscribed = dict.fromkeys(name for group in groups.values() if group.start == "end" for name in group.topics)
+    for name in subscribed:
+        yield from _about_absence(name, topics, cluster)
     for group in groups.values():
-        if group.start == "end":
-            yield from _about_absence(group, topics, cluster)
-        for name, wanted in group.configs.items():
-            minimum = cluster.group_minimums.get(name, 0)
-            if int(wanted) < minimum:
-                yield (
-                    f"group {group.name}: {name} {wanted} is below the broker's minimum {minimum}; a crash costs "
-                    f"longer; lower group.{name.replace('consumer.', 'consumer.min.')} on the broker"
-                )
+        yield from _about_minimums(group, cluster)
 
 
 def _about_copies(topic: DesiredTopic, cluster: ClusterState) -> Iterator[str]:
@@ -176,14 +172,22 @@ def _about_copies(topic: DesiredTopic, cluster: ClusterState) -> Iterator[str]:
         yield f"{what}; copies are moved with kafka-reassign-partitions, not by apply"
 
 
-def _about_absence(group: DesiredGroup, topics: Mapping[str, DesiredTopic], cluster: ClusterState) -> Iterator[str]:
-    for name in group.topics:
-        configs = topics[name].configs if name in topics else {}
-        retention = int(configs.get("retention.ms") or cluster.config(name, "retention.ms"))
-        if _size(retention) < USUAL_ABSENCE_MS:
-            what = f"group {group.name}: {name} keeps records for {retention / DAY_MS:.3g}d"
-            yield f"{what}; a subscriber who is away for longer misses some; set `retention: 30d` or more"
-        state = cluster.topics.get(name)
-        if state and "compact" in state.configs.get("cleanup.policy", ""):
-            what = f"group {group.name}: {name} is compacted"
-            yield f"{what}; a subscriber who is away sees only the last record of a key; use another topic"
+def _about_absence(name: str, topics: Mapping[str, DesiredTopic], cluster: ClusterState) -> Iterator[str]:
+    configs = topics[name].configs if name in topics else {}
+    retention = int(configs.get("retention.ms") or cluster.config(name, "retention.ms"))
+    if _size(retention) < USUAL_ABSENCE_MS:
+        what = f"topic {name} keeps records for {retention / DAY_MS:.3g}d"
+        yield f"{what}; a subscriber who is away for longer misses some; set `retention: 30d` or more"
+    state = cluster.topics.get(name)
+    if state and "compact" in state.configs.get("cleanup.policy", ""):
+        what = f"topic {name} is compacted and has subscribers"
+        yield f"{what}; who is away sees only the last record of a key; use another topic"
+
+
+def _about_minimums(group: DesiredGroup, cluster: ClusterState) -> Iterator[str]:
+    for name, wanted in group.configs.items():
+        minimum = cluster.group_minimums.get(name, 0)
+        if int(wanted) < minimum:
+            what = f"group {group.name}: {name} {wanted} is below the broker's minimum {minimum}"
+            setting = f"group.{name.replace('consumer.', 'consumer.min.')}"
+            yield f"{what}; a crash costs longer; lower {setting} on the broker"

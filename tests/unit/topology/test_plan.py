@@ -169,7 +169,7 @@ def test_smaller_messages_are_a_loss() -> None:
 def test_another_cleanup_policy_is_a_loss_and_a_warning() -> None:
     plan = plan_for(cluster=with_topic("out", cleanup_policy="compact"))
     assert only(plan.changes).destructive
-    assert any("out is compacted" in line for line in plan.warnings)
+    assert any("topic out is compacted" in line for line in plan.warnings)
 
 
 def test_the_changelog_of_a_table_that_is_gone_may_be_deleted() -> None:
@@ -225,7 +225,7 @@ def test_contracts_are_registered_before_offsets_are_set() -> None:
 def test_a_subscribed_topic_that_forgets_within_a_month_is_warned_of() -> None:
     assert plan_for().warnings == ()
     (warning,) = plan_for(TEXT.replace("retention: 30d, ", "")).warnings
-    assert "group out.reader: out keeps records for 7d" in warning
+    assert "topic out keeps records for 7d" in warning
     (warning,) = plan_for(TEXT.replace("30d", "12h")).warnings
     assert "0.5d" in warning
 
@@ -251,3 +251,9 @@ def test_changes_say_what_they_are() -> None:
     assert only(plan_for(TEXT.replace("30d", "31d"), WHOLE).changes).told("configure topic") == (
         "configure topic out: retention.ms 2592000000 -> 2678400000"
     )
+
+
+def test_a_topic_with_many_subscriptions_is_warned_of_once() -> None:
+    two = "{topic: out, subscription: reader}, {topic: out, subscription: other}"
+    text = TEXT.replace("retention: 30d, ", "").replace("{topic: out, subscription: reader}", two)
+    assert len(plan_for(text).warnings) == 1
