@@ -12,7 +12,7 @@ from decimal import Decimal
 from random import Random
 
 from streams.commerce.demo.orders import Draw, Order
-from streams.commerce.demo.ways import WAYS, Breaking
+from streams.commerce.demo.ways import Breaking, way_of
 from streams.commerce.demo.wire import Encoder, Headers, Sound, index_header
 from streams.errors import Category
 
@@ -24,7 +24,7 @@ DEAD_LETTERS = "headrace.router.dlq"
 DESTINATIONS = (EXPRESS, EVENTS, STANDARD)
 
 _THRESHOLD = Decimal(1000)
-_BROKEN_EVERY = 199  # one in 199 is broken, the ten ways in turn: 502 of 100,000
+_BROKEN_EVERY = 199  # one in 199 is broken, in ten ways: 502 of 100,000
 _PRIORITIES = (b"high", b"normal", b"low", None)
 _TTL_S = 3600
 _BINARY_EVERY = 50  # one in fifty carries a header that is not text, and has to pass untouched all the same
@@ -102,7 +102,7 @@ class Generator:
         return tuple(headers)
 
     def _broken(self, index: int, sound: Sound, turn: int, random: Random) -> DemoMessage:
-        way, category = WAYS[turn % len(WAYS)]
+        way, category = way_of(turn)
         broken = way(sound, Breaking(random, self.encoder, self.started_at))
         outcome = Outcome(frozenset({DEAD_LETTERS}), category, way.__name__)
         return DemoMessage(index, broken.key, broken.value, broken.headers, outcome)
