@@ -68,6 +68,7 @@ class DockerBroker:
         self._layout = layout
         self._heap_mb = heap_mb
         self._leashed = leashed
+        self._overrides: Settings = {}
         self._name = f"headrace-{layout.cluster_id}-{node.id}"
         existing = _engine().client.containers.list(all=True, filters={"name": f"^/{self._name}$"})
         self._container: Any = existing[0] if existing else None
@@ -80,7 +81,9 @@ class DockerBroker:
     def start(self, overrides: Settings) -> None:
         """Make the container, or start the existing one again: it keeps its data, settings and port."""
         if self._container is None:
-            self._container = self._make(overrides)
+            self._container, self._overrides = self._make(overrides), dict(overrides)
+        elif overrides != self._overrides:
+            raise ConfigurationRefused("a container keeps the settings it was made with; make a new cluster for others")
         else:
             self._container.start()
 

@@ -37,7 +37,9 @@ def test_the_class_path_is_sorted_so_that_the_archive_stays_valid(kafka: Distrib
 def test_the_archive_is_used_only_once_it_is_there(kafka: Distribution) -> None:
     flag = f"-XX:SharedArchiveFile={kafka.archive}"
     assert flag not in kafka.command("kafka.Kafka", heap_mb=256)
-    kafka.archive.touch()
+    kafka.archive.touch()  # what remembers that this Java makes none
+    assert flag not in kafka.command("kafka.Kafka", heap_mb=256)
+    kafka.archive.write_bytes(b"classes")
     assert flag in kafka.command("kafka.Kafka", heap_mb=256)
     assert "-Xmx1024m" in kafka.command("kafka.Kafka", heap_mb=1024)
 
