@@ -74,9 +74,10 @@ sys.stdin.read()
 
 
 @java_only
-def test_a_broker_dies_with_an_owner_that_is_killed() -> None:
+def test_a_broker_dies_with_an_owner_that_is_killed(tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}  # the killed owner cannot delete its folder
     with subprocess.Popen(
-        [sys.executable, "-c", OWNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", OWNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     ) as owner:
         assert owner.stdout is not None
         identity = owner.stdout.readline().strip()
