@@ -168,7 +168,7 @@ class _Expansion:
     def _container(self, schema: Mapping[str, Any], namespace: str, where: str) -> dict[str, Any]:
         key, mark = ("items", "[]") if schema["type"] == "array" else ("values", "{}")
         if key not in schema:
-            raise SchemaMistake(f"{where}: a {schema['type']} needs `{key}`")
+            raise SchemaMistake(f"{where}: type {schema['type']} needs `{key}`")
         return {**schema, key: self.expand(schema[key], namespace, where + mark)}
 
     def _named(self, schema: Mapping[str, Any], namespace: str, where: str) -> dict[str, Any]:

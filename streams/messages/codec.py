@@ -29,17 +29,17 @@ class Codec:
     def __init__(self, contracts: Contracts, registered: Iterable[Registered]) -> None:
         self._contracts = contracts
         self._by_id = {each.id: each for each in registered}
-        self._ids = {(each.subject, identity(each.schema)): each.id for each in self._by_id.values()}
+        self._versions = {(each.subject, identity(each.schema)): each for each in self._by_id.values()}
         self._decoders: dict[int, tuple[str, Decode]] = {}  # compiled when a message first needs one
 
-    def id_of(self, contract: Contract) -> int:
-        """Id under which the contract's schema is registered.
+    def version_of(self, contract: Contract) -> Registered:
+        """The registered version that is the contract as it stands.
 
         Raises:
-            ConfigurationRefused: it is not.
+            ConfigurationRefused: there is none.
         """
         try:
-            return self._ids[contract.subject, contract.identity]
+            return self._versions[contract.subject, contract.identity]
         except KeyError:
             raise ConfigurationRefused(
                 f"contract {contract.name} is not registered as it stands; run `headrace schema register`"
@@ -59,7 +59,7 @@ class Codec:
         except _REFUSALS as error:
             reason = " ".join(str(error).split())[:200]
             raise InvalidMessage(f"payload does not fit contract {contract.name}: {reason}") from None
-        return frame(self.id_of(contract), stream.getvalue())
+        return frame(self.version_of(contract).id, stream.getvalue())
 
     def decode(self, value: bytes) -> tuple[str, Payload]:
         """Short name of the contract and the payload of a framed value, resolved to the contract's newest version.

@@ -94,7 +94,7 @@ class Contracts:
             return self._by_full_name[name]
         found = self._by_name.get(name, [])
         if len(found) > 1:
-            raise UsageError(f"contract `{name}` is ambiguous; say {' or '.join(c.full_name for c in found)}")
+            raise UsageError(f"contract `{name}` is ambiguous; say {' or '.join(sorted(c.full_name for c in found))}")
         if not found:
             known = ", ".join(sorted(self._by_name)) or "none"
             raise UsageError(f"unknown contract `{name}`; known: {known} (folder: --schemas or HEADRACE_SCHEMAS)")

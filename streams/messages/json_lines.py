@@ -1,0 +1,110 @@
+"""One payload a line: from a JSON line to the key, value and headers of a message that begins a conversation."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import orjson
+
+from streams.errors import InvalidMessage, UsageError
+from streams.messages import headers as names
+from streams.messages.codec import Codec
+from streams.messages.contracts import Contract
+from streams.messages.headers import format_time
+from streams.messages.jsonvalues import compile_from_json
+from streams.messages.paths import MISSING, Step, lookup, parse_path
+
+_PAYLOAD = "payload."
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message that is ready to be produced."""
+
+    key: bytes | None
+    value: bytes
+    headers: list[tuple[str, str | bytes | None]]
+
+
+class JsonLines:
+    """Turns JSON lines into messages of one contract.
+
+    Args:
+        contract: of every line.
+        codec: encodes its payloads.
+        key_field: where the key is, e.g. `payload.order_id`; None: messages without a key.
+        source: their `ce_source`.
+        now: the clock.
+        new_id: makes a message's id.
+
+    Raises:
+        UsageError: `key_field` names no field of a payload.
+        ConfigurationRefused: the contract is not registered as it stands.
+    """
+
+    def __init__(
+        self,
+        contract: Contract,
+        codec: Codec,
+        key_field: str | None,
+        source: str,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+    ) -> None:
+        registered = codec.version_of(contract)
+        self._contract = contract
+        self._from_json = compile_from_json(contract)
+        self._codec = codec
+        self._key_steps = None if key_field is None else _key_steps(contract, key_field)
+        self._key_field = key_field
+        self._now, self._new_id = now, new_id
+        self._fixed = (
+            (names.SPECVERSION, names.SPECVERSION_1),
+            (names.TYPE, contract.name.encode()),
+            (names.SOURCE, source.encode()),
+            (names.DATA_SCHEMA, f"{registered.subject}/{registered.version}".encode()),
+            (names.CONTENT_TYPE, names.AVRO),
+        )
+
+    def message(self, line: bytes) -> Outgoing:
+        """Message of one line.
+
+        Raises:
+            InvalidMessage: it is no JSON, does not fit the contract, or has no key.
+        """
+        try:
+            parsed = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise InvalidMessage(f"not JSON: {error}") from None
+        payload = self._from_json(parsed)
+        value = self._codec.encode(self._contract.full_name, payload)
+        key = self._key(payload)
+        message_id = self._new_id().encode()
+        headers: list[tuple[str, str | bytes | None]] = [
+            *self._fixed,
+            (names.ID, message_id),
+            (names.TIME, format_time(self._now()).encode()),
+            (names.CORRELATION_ID, message_id),  # it begins a conversation
+        ]
+        if key is not None:
+            headers.append((names.SUBJECT, key))
+        return Outgoing(key, value, headers)
+
+    def _key(self, payload: dict[str, object]) -> bytes | None:
+        if self._key_steps is None:
+            return None
+        found = lookup(payload, self._key_steps)
+        if found is MISSING or found == "" or isinstance(found, list | dict | bytes):
+            raise InvalidMessage(f"{self._key_field}: expected the message's key, got {_shown(found)}")
+        return str(found).encode()
+
+
+def _shown(found: object) -> str:
+    return "nothing" if found is MISSING or found == "" else type(found).__name__
+
+
+def _key_steps(contract: Contract, key_field: str) -> tuple[Step, ...]:
+    if not key_field.startswith(_PAYLOAD):
+        raise UsageError(f"contracts.{contract.name}.key is {key_field}; a payload has only a key below payload.")
+    return parse_path(key_field.removeprefix(_PAYLOAD))
