@@ -6,6 +6,7 @@ Also asks for offsets while the engine runs; every answer is a future, so that n
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ from streams.engine.stage import TP, StageSpec
 from streams.errors import ConfigurationRefused
 
 _ASK_S = 10
+_OFFSETS_S = 5  # the client repeats the question by itself while a transaction holds an offset open
 _DEFAULT_DELETE_RETENTION_S = 86_400.0
 
 
@@ -111,6 +113,11 @@ class Cluster:
         futures = self._admin.describe_topics(TopicCollection(topics), request_timeout=_ASK_S)
         return {topic: str(future.result().topic_id) for topic, future in futures.items()}
 
+    def refresh(self) -> None:
+        """Learn of new leaders: the admin client keeps asking with the old leader's epoch until it is told to look."""
+        with suppress(KafkaException):
+            self._admin.list_topics(timeout=1)
+
     def end_offsets(self, tps: Iterable[TP]) -> dict[TP, "Future[Any]"]:
         """Ends of partitions, transactions that are still open included (READ_UNCOMMITTED)."""
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
@@ -128,7 +135,7 @@ class Cluster:
         futures = self._admin.list_consumer_group_offsets(
             [ConsumerGroupTopicPartitions(self._spec.group, partitions)],
             require_stable=True,
-            request_timeout=_ASK_S,
+            request_timeout=_OFFSETS_S,
         )
         future: Future[Any] = futures[self._spec.group]
         return future

@@ -159,6 +159,7 @@ class Ownership:
             ends = {tp: int(future.result().offset) for tp, future in opening.ends.items()}
         except KafkaException as error:
             log.warning("opening a partition has to wait", partition=partition, error=name_of(error))
+            self._cluster.refresh()
             opening.committed = None
             opening.ask_at = now + _ASK_AGAIN_S
             return

@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 _CALL_TIMEOUT_S = 5.0
 _QUEUE_FULL_WAIT_S = 0.1
+_FLUSH_STEP_S = 0.5
 
 Origin = tuple[TP, int]
 
@@ -177,9 +178,14 @@ class TransactionalProducer:
         """
         producer = self._open_producer
         try:
-            self._flush(producer)
+            producer.flush(_FLUSH_STEP_S)
+            self._insist_on_delivery()
             positions = [TopicPartition(tp.topic, tp.partition, offset) for tp, offset in offsets]
-            self._insist(lambda: producer.send_offsets_to_transaction(positions, group_metadata, _CALL_TIMEOUT_S))
+            # Never repeated: after a lost coordinator the second call does not return (docs/decisions/0002).
+            # Also tells at once of a transaction that has failed, whose other records would be waited for in vain.
+            producer.send_offsets_to_transaction(positions, group_metadata, _CALL_TIMEOUT_S)
+            self._flush(producer)
+            self._insist_on_delivery()
         except (KafkaException, SystemError) as error:
             raise transaction_aborted(error, outcome_known=True) from error
         try:
@@ -188,10 +194,17 @@ class TransactionalProducer:
             raise transaction_aborted(error, outcome_known=False) from error
         self.in_transaction = False
 
+    def _insist_on_delivery(self) -> None:
+        """An output that librdkafka refused at once never entered the transaction, and so does not fail it."""
+        missed = {*self.other_errors, *(error.name() for error in self.refused.values())}
+        if missed:
+            names = ", ".join(sorted(missed))
+            raise TransactionAborted("error", f"not everything was delivered: {names}", outcome_known=True)
+
     def _flush(self, producer: Producer) -> None:
         """Wait until everything is delivered or given up (message.timeout.ms bounds it)."""
         end = time.monotonic() + 2 * _CALL_TIMEOUT_S
-        while producer.flush(0.5) and time.monotonic() < end:
+        while not self.refused and producer.flush(_FLUSH_STEP_S) and time.monotonic() < end:
             pass
 
     def _insist(self, call: Callable[[], None]) -> None:
