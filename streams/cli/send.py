@@ -1,0 +1,151 @@
+"""`headrace send`: JSON lines in, Avro messages out."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+from confluent_kafka.admin import AdminClient
+
+from streams.cli.options import location_options
+from streams.config import Settings
+from streams.engine.catalogue import open_registry
+from streams.engine.sender import Sender, batch_size_for
+from streams.errors import HeadraceError, InvalidMessage, UsageError
+from streams.messages.codec import Codec
+from streams.messages.contracts import Contract, load_contracts
+from streams.messages.json_lines import JsonLines
+from streams.topology.connection import connect, list_topics
+from streams.topology.loading import load_topology
+from streams.topology.model import Topology
+
+_SOURCE = "headrace-send"
+_REPORT_EVERY_S = 2.0
+_LOOK_EVERY = 256  # lines between two looks at the clock
+
+
+@click.command()
+@location_options
+@click.argument("type_name", metavar="TYPE")
+@click.option("--topic", required=True, help="Where the messages go.")
+@click.option(
+    "--file",
+    "path",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON lines, one payload each; standard input without it.",
+)
+def send(type_name: str, topic: str, path: Path | None) -> None:
+    """Send JSON lines as Avro messages of the contract TYPE.
+
+    A line that does not fit the contract is reported and left out, the rest is sent; exit 1 then.
+    """
+    settings = Settings()
+    topology = load_topology(settings.topology)
+    contract = load_contracts(settings.schemas)[type_name]
+    admin = connect(settings.kafka_config())
+    _require_topic(settings, admin, topology, topic, contract)
+    lines = _json_lines(settings, topology, contract)
+    batch_size = batch_size_for(admin, topic)
+    with path.open("rb") if path else sys.stdin.buffer as file, Sender(settings, topic, batch_size) as sender:
+        report = _send_all(file, lines, sender)
+    if report.invalid:
+        raise HeadraceError(f"{report.invalid:,} of {report.invalid + report.sent:,} lines were not sent")
+
+
+def _require_topic(settings: Settings, admin: AdminClient, topology: Topology, topic: str, contract: Contract) -> None:
+    """Refuse a topic that does not exist, or that carries other contracts.
+
+    Topics that Headrace derives (`orders.commands`) are not in the topology; they may be sent to where they exist.
+    """
+    declared = topology.topics.get(topic)
+    if (
+        declared is not None
+        and contract.name not in declared.contracts
+        and contract.full_name not in declared.contracts
+    ):
+        carried = ", ".join(declared.contracts) or f"format {declared.format}"
+        raise UsageError(f"topic {topic} carries {carried}, not {contract.name}")
+    if topic not in list_topics(admin).topics:
+        if declared is not None:
+            raise HeadraceError(f"topic {topic} is not on the cluster; run `headrace topology apply`")
+        known = ", ".join(sorted(topology.topics)) or "none"
+        raise UsageError(f"unknown topic {topic}: not on the cluster, nor in {settings.topology} (there: {known})")
+
+
+def _json_lines(settings: Settings, topology: Topology, contract: Contract) -> JsonLines:
+    with closing(open_registry(settings)) as registry:
+        codec = Codec(load_contracts(settings.schemas), registry.all())
+    rules = topology.contracts.get(contract.name) or topology.contracts.get(contract.full_name)
+    if rules is None:
+        click.echo(
+            f"warning: {settings.topology} has no key for {contract.name} (contracts: "
+            f"{{{contract.name}: {{key: payload.<field>}}}}); sending without keys, so in no order",
+            err=True,
+        )
+    return JsonLines(contract, codec, None if rules is None else rules.key, _SOURCE)
+
+
+class _Report:
+    """Counts, and says on stderr how far it is: over itself on a terminal, else line by line."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.invalid = 0
+        self._start = self._last = time.monotonic()
+        self._terminal = sys.stderr.isatty()
+
+    def refuse(self, number: int, reason: str) -> None:
+        self.invalid += 1
+        click.echo(f"{self._erase()}line {number}: {reason}", err=True)
+
+    def progress(self) -> None:
+        if time.monotonic() - self._last >= _REPORT_EVERY_S:
+            self._last = time.monotonic()
+            click.echo(f"{self._erase()}{self._counts()}", err=True, nl=not self._terminal)
+
+    def finish(self) -> None:
+        click.echo(f"{self._erase()}{self._counts()}", err=True)
+
+    def _erase(self) -> str:
+        return "\r\x1b[K" if self._terminal else ""
+
+    def _counts(self) -> str:
+        seconds = max(time.monotonic() - self._start, 1e-6)
+        left_out = f", {self.invalid:,} invalid" if self.invalid else ""
+        return f"sent {self.sent:,}{left_out} in {seconds:.1f} s ({self.sent / seconds:,.0f}/s)"
+
+
+def _send_all(file: BinaryIO, lines: JsonLines, sender: Sender) -> _Report:
+    report = _Report()
+    for number, line in _numbered(file):
+        try:
+            message = lines.message(line)
+        except InvalidMessage as error:
+            report.refuse(number, str(error))
+        else:
+            sender.send(number, message.value, message.key, message.headers)
+            report.sent += 1
+        if number % _LOOK_EVERY == 0:
+            _take_refusals(sender, report)
+            report.progress()
+    sender.flush()
+    _take_refusals(sender, report)
+    report.finish()
+    return report
+
+
+def _numbered(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Lines with their numbers from 1; empty ones are passed over."""
+    for number, line in enumerate(file, 1):
+        stripped = line.strip()
+        if stripped:
+            yield number, stripped
+
+
+def _take_refusals(sender: Sender, report: _Report) -> None:
+    for number, reason in sender.refusals():
+        report.sent -= 1
+        report.refuse(number, reason)
