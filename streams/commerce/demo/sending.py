@@ -22,11 +22,20 @@ def send_paced(settings: Settings, messages: Sequence[DemoMessage], on_sent: Cal
     with RawProducer(settings) as producer:
         started_at = time.monotonic()
         for message in messages:
-            now_ms = time.time_ns() // 1_000_000
-            producer.send(SOURCE, message.value, message.key, timestamp_ms=now_ms, headers=message.headers)
-            sent.append(Sent(message, now_ms))
+            sent.append(send_now(producer, message))
             if len(sent) % _CHUNK == 0:
                 producer.serve()
                 on_sent(len(sent))
                 time.sleep(max(0.0, started_at + len(sent) / PACE_PER_S - time.monotonic()))
     return sent
+
+
+def send_now(producer: RawProducer, message: DemoMessage) -> Sent:
+    """Send `message` with the time of now.
+
+    Raises:
+        NotReachable: Kafka took none for long, or did not take an earlier one.
+    """
+    now_ms = time.time_ns() // 1_000_000
+    producer.send(SOURCE, message.value, message.key, timestamp_ms=now_ms, headers=message.headers)
+    return Sent(message, now_ms)
