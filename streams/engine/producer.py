@@ -220,10 +220,12 @@ class TransactionalProducer:
                 return
 
     def abort(self) -> bool:
-        """Abort the open transaction; False when this producer cannot (it is fenced: open another)."""
+        """Abort the open transaction; False when this producer must not go on (it is fenced: open another)."""
         if not self.in_transaction:
             return True
         self.in_transaction = False
+        if KafkaError(KafkaError._MSG_TIMED_OUT).name() in self.other_errors:  # noqa: SLF001 the library's name
+            return False  # for a topic that was deleted this producer would wait for ever; the next one asks anew
         producer = self._open_producer
         try:
             self._insist(lambda: producer.abort_transaction(_CALL_TIMEOUT_S))

@@ -1,0 +1,60 @@
+"""Fixtures: `bench` makes a stage's topics and offsets on the shared broker; `count_app` is a stage to run on them."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
+
+from streams.config import Settings
+from streams.dev.readiness import admin_client
+from streams.engine.stage import StageSpec, TableSpec
+from tests.integration.engine.stages import Bench, make_topics, preset_offsets
+
+
+class MakeBench(Protocol):
+    """See `make_bench`."""
+
+    def __call__(
+        self,
+        *,
+        partitions: int = 1,
+        tables: tuple[str, ...] = ("counts",),
+        followers: int = 0,
+        configs: dict[str, dict[str, str]] | None = None,
+        preset: bool = True,
+        of: Settings | None = None,
+        **spec: Any,
+    ) -> Bench: ...
+
+
+@pytest.fixture
+def make_bench(settings: Settings, unique_name: Callable[[str], str]) -> MakeBench:
+    """Topics of a stage: lead, followers, changelogs, dlq and one destination; `configs` by role (`out`, `dlq`)."""
+
+    def make(
+        *,
+        partitions: int = 1,
+        tables: tuple[str, ...] = ("counts",),
+        followers: int = 0,
+        configs: dict[str, dict[str, str]] | None = None,
+        preset: bool = True,
+        of: Settings | None = None,
+        **spec: Any,
+    ) -> Bench:
+        settings_ = of or settings
+        name = unique_name("stage")
+        sources = tuple(f"{name}.source{i}" for i in range(1 + followers))
+        made = StageSpec(name, sources, tuple(map(TableSpec, tables)), frozenset({f"{name}.out"}), **spec)
+        roles = {made.dead_letters: "dlq", f"{name}.out": "out"}
+        roles |= dict.fromkeys(sources, "source") | {made.changelog(table): "changelog" for table in tables}
+        admin = admin_client(settings_.bootstrap_servers())
+        topics = [NewTopic(topic, partitions, 1, config=(configs or {}).get(role, {})) for topic, role in roles.items()]
+        make_topics(admin, topics)
+        if preset:
+            starts = [TopicPartition(source, p, 0) for source in sources for p in range(partitions)]
+            preset_offsets(admin, made.group, starts)
+        return Bench(made, settings_, admin, partitions)
+
+    return make
