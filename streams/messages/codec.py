@@ -1,6 +1,6 @@
 """Whole messages: payload to framed value with the contract's registered id, and back to the newest version's form."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from io import BytesIO
 from typing import Any
 
@@ -30,7 +30,9 @@ class Codec:
         self._contracts = contracts
         self._by_id = {each.id: each for each in registered}
         self._versions = {(each.subject, identity(each.schema)): each for each in self._by_id.values()}
-        self._decoders: dict[int, tuple[str, Decode]] = {}  # compiled when a message first needs one
+        # Compiled when a message first needs one.
+        self._encoders: dict[str, Callable[[Payload], bytes]] = {}
+        self._decoders: dict[int, tuple[str, Decode]] = {}
 
     def version_of(self, contract: Contract) -> Registered:
         """The registered version that is the contract as it stands.
@@ -52,14 +54,25 @@ class Codec:
             InvalidMessage: the payload does not fit the contract.
             ConfigurationRefused: the contract is not registered.
         """
-        contract = self._contracts[contract_name]
-        stream = BytesIO()
-        try:
-            fastavro.schemaless_writer(stream, contract.parsed, payload, strict_allow_default=True)
-        except _REFUSALS as error:
-            reason = " ".join(str(error).split())[:200]
-            raise InvalidMessage(f"payload does not fit contract {contract.name}: {reason}") from None
-        return frame(self.version_of(contract).id, stream.getvalue())
+        encode = self._encoders.get(contract_name)
+        if encode is None:
+            encode = self._encoders[contract_name] = self._encoder(self._contracts[contract_name])
+        return encode(payload)
+
+    def _encoder(self, contract: Contract) -> Callable[[Payload], bytes]:
+        header, schema, write = frame(self.version_of(contract).id, b""), contract.parsed, fastavro.schemaless_writer
+
+        def encode(payload: Payload) -> bytes:
+            stream = BytesIO()
+            stream.write(header)
+            try:
+                write(stream, schema, payload, strict_allow_default=True)
+            except _REFUSALS as error:
+                reason = " ".join(str(error).split())[:200]
+                raise InvalidMessage(f"payload does not fit contract {contract.name}: {reason}") from None
+            return stream.getvalue()
+
+        return encode
 
     def decode(self, value: bytes) -> tuple[str, Payload]:
         """Short name of the contract and the payload of a framed value, resolved to the contract's newest version.

@@ -1,5 +1,6 @@
 """A JSON line becomes a message that begins a conversation."""
 
+import uuid
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from streams.errors import InvalidMessage, UsageError
 from streams.messages.codec import Codec
 from streams.messages.contracts import Contracts, contract_from
-from streams.messages.json_lines import JsonLines
+from streams.messages.json_lines import JsonLines, random_uuid
 from streams.messages.registry import Registered
 
 FIELDS = [{"name": "order_id", "type": "string"}, {"name": "count", "type": ["null", "int"], "default": None}]
@@ -68,3 +69,11 @@ def test_a_key_that_is_absent_from_a_payload_is_invalid() -> None:
 def test_a_key_rule_beside_the_payload_is_refused() -> None:
     with pytest.raises(UsageError, match="below payload"):
         lines("headers.tenant")
+
+
+def test_ids_are_random_uuids() -> None:
+    made = [random_uuid() for _ in range(1000)]
+    assert len(set(made)) == 1000
+    for each in made:
+        parsed = uuid.UUID(each)
+        assert (parsed.version, parsed.variant, str(parsed)) == (4, uuid.RFC_4122, each)
