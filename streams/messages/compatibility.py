@@ -1,8 +1,8 @@
 """Whether a contract can read what an older version wrote (backward compatibility), by Avro's resolution rules.
 
 Each incompatibility is one line that begins with the field: `order.lines[].quantity: ...`. Avro 1.12, "Schema
-Resolution"; in two places stricter, where a reader could only fail later: every enum symbol must be known, and every
-branch of a writer's union.
+Resolution"; stricter where a reader could only fail later: every enum symbol must be known, every branch of a
+writer's union too, and bytes are no text.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,8 +18,7 @@ _PROMOTIONS = {
     "long": {"float", "double"},
     "float": {"double"},
     "string": {"bytes"},
-    "bytes": {"string"},
-}
+}  # Avro also promotes bytes to string, but bytes that are no UTF-8 could then not be read
 
 
 def incompatibilities(reader: Schema, writer: Schema) -> list[str]:
@@ -77,7 +76,7 @@ class _Comparison:
     def _single(self, reader: Schema, writer: Schema, where: str) -> Iterator[str]:
         kind, written = kind_of(reader), kind_of(writer)
         if kind != written:
-            if kind not in _PROMOTIONS.get(written, ()) or _is_decimal(reader) or _is_decimal(writer):
+            if kind not in _PROMOTIONS.get(written, ()) or _logical_form(reader) or _logical_form(writer):
                 yield f"{where}: type {_shown(writer)} cannot be read as {_shown(reader)}; add a new field instead"
             return
         yield from _logical(reader, writer, where)

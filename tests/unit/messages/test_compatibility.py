@@ -71,6 +71,8 @@ def test_a_change_that_older_messages_survive(new: Any, old: Any) -> None:
         (decimal(8, 3), decimal(8, 2), "order.f: decimal(8,2) is now decimal(8,3)"),
         (decimal(6, 2), decimal(8, 2), "order.f: decimal(8,2) is now decimal(6,2)"),
         ("bytes", decimal(8, 2), "order.f: decimal(8,2) is now bytes"),
+        ("string", "bytes", "order.f: type bytes cannot be read as string"),
+        ("long", {"type": "int", "logicalType": "date"}, "order.f: type int (date) cannot be read as long"),
         ("string", decimal(8, 2), "order.f: type decimal(8,2) cannot be read as string"),
         (lines(line(kind="int")), lines(line(kind="long")), "order.f[].quantity: type long cannot be read as int"),
         (lines(line("Item")), lines(line("Line")), "order.f[]: type shop.Line is now shop.Item"),
