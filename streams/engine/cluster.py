@@ -55,6 +55,7 @@ class Cluster:
         self._spec = spec
         conf: dict[str, Any] = {**settings.kafka_config(), "error_cb": on_error, "log_level": 0}
         conf["reconnect.backoff.max.ms"] = 1000
+        self._conf = conf
         self._admin = AdminClient(conf)
         self._bootstrap = settings.bootstrap_servers()
 
@@ -113,10 +114,11 @@ class Cluster:
         futures = self._admin.describe_topics(TopicCollection(topics), request_timeout=_ASK_S)
         return {topic: str(future.result().topic_id) for topic, future in futures.items()}
 
-    def refresh(self) -> None:
-        """Learn of new leaders: the admin client keeps asking with the old leader's epoch until it is told to look."""
-        with suppress(KafkaException):
-            self._admin.list_topics(timeout=1)
+    def start_again(self) -> None:
+        """Take a new admin client: after a broker's restart the old one asks with a leader's old epoch, and may wait
+        for a coordinator that it does not notice has come back (librdkafka issue 5511).
+        """
+        self._admin = AdminClient(self._conf)
 
     def end_offsets(self, tps: Iterable[TP]) -> dict[TP, "Future[Any]"]:
         """Ends of partitions, transactions that are still open included (READ_UNCOMMITTED)."""

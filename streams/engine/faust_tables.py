@@ -47,6 +47,11 @@ class StageTable(faust.Table):
         """Row of `key`, or `default`."""
         return self._rows().get(_encoded(key), default)
 
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Set rows one by one; Faust's own would pass the write set by."""
+        for key, value in dict(*args, **kwargs).items():
+            self[key] = value
+
     async def on_start(self) -> None:
         """Nothing: the engine opens stores when partitions are assigned."""
 
@@ -68,6 +73,12 @@ class StageTable(faust.Table):
         """Refused."""
         del args, kwargs
         _refuse("windows")
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __len__(self) -> int:
+        _refuse("length")
 
     def __iter__(self) -> Any:
         _refuse("iteration in agents")

@@ -344,7 +344,6 @@ class StageLoop:
         log.warning("aborting", stage=self.spec.name, reason=reason, error=_described(error))
         self.meter.aborted(reason)
         refused, others = dict(self._producer.refused), frozenset(self._producer.other_errors)
-        self._producer.refused.clear()
         self._verdicts.judge(error, reason, refused, others)
         fenced = isinstance(error, TransactionAborted) and error.verdict is Verdict.FENCED
         clean = not fenced and self._producer.abort()

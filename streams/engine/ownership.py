@@ -47,13 +47,19 @@ def store_opener(kind: str, folder: Path) -> OpenStore:
 class _Opening:
     """Questions on the way for one partition."""
 
-    __slots__ = ("ask_at", "committed", "ends", "reposition")
+    __slots__ = ("_ask_at", "committed", "ends", "offsets", "reposition")
 
-    def __init__(self, *, reposition: bool) -> None:
+    def __init__(self, *, reposition: bool, ask_at: float = 0.0) -> None:
         self.reposition = reposition
-        self.ends: dict[TP, Future[Any]] = {}
         self.committed: Future[Any] | None = None
-        self.ask_at = 0.0
+        self.offsets: dict[TP, int] | None = None
+        self.ends: dict[TP, Future[Any]] = {}
+        self._ask_at = ask_at
+
+    def ask(self, question: Callable[[int], "Future[Any]"], partition: int) -> None:
+        """Ask, unless the last answer was a refusal of a moment ago."""
+        if time.monotonic() >= self._ask_at:
+            self.committed = question(partition)
 
 
 class Ownership:
@@ -147,30 +153,31 @@ class Ownership:
             self.restorer.step()
 
     def _advance(self, partition: int, opening: _Opening) -> None:
-        now = time.monotonic()
-        if opening.committed is None:
-            if now >= opening.ask_at:
-                self._ask(partition, opening)
-            return
-        if not opening.committed.done() or not all(future.done() for future in opening.ends.values()):
-            return
+        """Ask for the committed offsets, and only when they are final for the changelogs' ends.
+
+        In this order, since a transaction that is still open when the ends are asked for could raise both later.
+        """
         try:
-            committed = _committed(opening.committed)
-            ends = {tp: int(future.result().offset) for tp, future in opening.ends.items()}
+            if opening.committed is None:
+                opening.ask(self._ask_committed, partition)
+            elif opening.offsets is None:
+                if opening.committed.done():
+                    opening.offsets = _committed(opening.committed)
+                    opening.ends = self._cluster.end_offsets(
+                        TP(self._spec.changelog(table.name), partition) for table in self._spec.tables
+                    )
+            elif all(future.done() for future in opening.ends.values()):
+                ends = {tp: int(future.result().offset) for tp, future in opening.ends.items()}
+                del self._openings[partition]
+                self._place(partition, opening.offsets, reposition=opening.reposition)
+                self._restore(partition, ends)
         except KafkaException as error:
             log.warning("opening a partition has to wait", partition=partition, error=name_of(error))
-            self._cluster.refresh()
-            opening.committed = None
-            opening.ask_at = now + _ASK_AGAIN_S
-            return
-        del self._openings[partition]
-        self._place(partition, committed, reposition=opening.reposition)
-        self._restore(partition, ends)
+            self._cluster.start_again()
+            self._openings[partition] = _Opening(reposition=opening.reposition, ask_at=time.monotonic() + _ASK_AGAIN_S)
 
-    def _ask(self, partition: int, opening: _Opening) -> None:
-        changelogs = [TP(self._spec.changelog(table.name), partition) for table in self._spec.tables]
-        opening.ends = self._cluster.end_offsets(changelogs)
-        opening.committed = self._cluster.committed_offsets(TP(t, partition) for t in self._spec.sources)
+    def _ask_committed(self, partition: int) -> "Future[Any]":
+        return self._cluster.committed_offsets(TP(topic, partition) for topic in self._spec.sources)
 
     def _place(self, partition: int, committed: dict[TP, int], *, reposition: bool) -> None:
         lead = TP(self._spec.lead, partition)

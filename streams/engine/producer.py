@@ -4,6 +4,8 @@ A transaction ends in one of three ways: committed, aborted (its records run aga
 (the broker went away, or another producer took the transactional id: then only the group's committed offsets tell).
 """
 
+import queue
+import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -99,7 +101,8 @@ class TransactionalProducer:
         """Begin a transaction."""
         self._open_producer.begin_transaction()
         self.in_transaction = True
-        self.other_errors.clear()
+        # New ones: late reports of an earlier transaction's records must not count against this one's.
+        self.refused, self.other_errors = {}, set()
 
     def put_out(self, batch: Batch) -> None:
         """Produce what a batch put out; in a traced cycle each record with its origin."""
@@ -145,14 +148,16 @@ class TransactionalProducer:
                 return
 
     def _judge(self, origin: Origin | None) -> Callable[..., None]:
+        refused, other_errors = self.refused, self.other_errors
+
         def on_delivery(error: KafkaError | None, _message: object) -> None:
             if error is None:
                 return
             local = {KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}  # noqa: SLF001 the library's names
             if origin is not None and (error.code() in REFUSALS or error.code() in local):
-                self.refused[origin] = error
+                refused[origin] = error
             else:
-                self.other_errors.add(error.name())
+                other_errors.add(error.name())
 
         return on_delivery
 
@@ -177,13 +182,12 @@ class TransactionalProducer:
             TransactionAborted: it did not commit, or nobody knows.
         """
         producer = self._open_producer
+        positions = [TopicPartition(tp.topic, tp.partition, offset) for tp, offset in offsets]
         try:
             producer.flush(_FLUSH_STEP_S)
             self._insist_on_delivery()
-            positions = [TopicPartition(tp.topic, tp.partition, offset) for tp, offset in offsets]
-            # Never repeated: after a lost coordinator the second call does not return (docs/decisions/0002).
             # Also tells at once of a transaction that has failed, whose other records would be waited for in vain.
-            producer.send_offsets_to_transaction(positions, group_metadata, _CALL_TIMEOUT_S)
+            self._send_offsets(producer, positions, group_metadata)
             self._flush(producer)
             self._insist_on_delivery()
         except (KafkaException, SystemError) as error:
@@ -193,6 +197,34 @@ class TransactionalProducer:
         except (KafkaException, SystemError) as error:
             raise transaction_aborted(error, outcome_known=False) from error
         self.in_transaction = False
+
+    def _send_offsets(self, producer: Producer, positions: list[TopicPartition], group_metadata: Any) -> None:
+        """Add the offsets, once, in a thread that can be left behind.
+
+        librdkafka's call ignores its timeout (issue 5456): when the group's coordinator restarts it may not return,
+        and a second call never does. Then only another producer helps, which also fences what the call sends late.
+        """
+        answers: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+
+        def call() -> None:
+            try:
+                producer.send_offsets_to_transaction(positions, group_metadata, _CALL_TIMEOUT_S)
+            except (KafkaException, SystemError) as error:
+                answers.put(error)
+            else:
+                answers.put(None)
+
+        threading.Thread(target=call, name="send-offsets", daemon=True).start()
+        try:
+            error = answers.get(timeout=_CALL_TIMEOUT_S + 1)
+        except queue.Empty:
+            raise TransactionAborted(
+                "error", "the group's coordinator does not answer", outcome_known=False, verdict=Verdict.FENCED
+            ) from None
+        if error is not None and verdict_on(error) is Verdict.RETRY:
+            raise TransactionAborted("error", name_of(error), outcome_known=False, verdict=Verdict.FENCED) from error
+        if error is not None:
+            raise error
 
     def _insist_on_delivery(self) -> None:
         """An output that librdkafka refused at once never entered the transaction, and so does not fail it."""
@@ -228,6 +260,7 @@ class TransactionalProducer:
             return False  # for a topic that was deleted this producer would wait for ever; the next one asks anew
         producer = self._open_producer
         try:
+            producer.purge()  # else the abort waits for records of a transaction that is over
             self._insist(lambda: producer.abort_transaction(_CALL_TIMEOUT_S))
         except (KafkaException, SystemError) as error:
             log.warning("the transaction could not be aborted", error=name_of(error))
