@@ -27,11 +27,12 @@ from streams.topology.changes import (
     PresetOffsets,
     RegisterContract,
 )
-from streams.topology.connection import REQUEST_S, answer, list_topics
+from streams.topology.cluster import read_configs
+from streams.topology.connection import REQUEST_S, answer, list_topics, result_of
 from streams.topology.offsets import preset_offsets
 from streams.topology.plan import Plan
 
-_LEADERS_S = 30.0
+_SEEN_S = 30.0
 _PAUSE_S = 0.1
 
 Register = Callable[[str], str]
@@ -78,7 +79,7 @@ def apply_plan(
         _configure(admin, ResourceType.GROUP, group)
         yield Outcome(group.told(group.done))
     for deleted in _of(DeleteTopic, changes):
-        answer(admin.delete_topics([deleted.name], request_timeout=REQUEST_S)[deleted.name], deleted.told("delete"))
+        _delete(admin, deleted)
         yield Outcome(deleted.told(deleted.done))
     for withheld in plan.changes:
         if withheld.destructive and not allow_destructive:
@@ -126,7 +127,7 @@ def _create(admin: AdminClient, changes: Sequence[CreateTopic]) -> Iterator[Outc
 def _exists_already(future: object) -> bool:
     """Whether somebody else made the topic since we looked, such as a second `apply`."""
     try:
-        future.result(timeout=2 * REQUEST_S)  # type: ignore[attr-defined]
+        result_of(future)
     except KafkaException as error:
         return bool(error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS)
     return False
@@ -134,16 +135,22 @@ def _exists_already(future: object) -> bool:
 
 def _await_leaders(admin: AdminClient, counts: dict[str, int]) -> None:
     """Until metadata shows every partition with a leader: a producer that comes first would fail."""
-    deadline = time.monotonic() + _LEADERS_S
-    missing = set(counts)
-    while missing:
+
+    def without_leaders() -> list[str]:
         topics = list_topics(admin).topics
-        missing = {name for name in missing if not _has_leaders(topics.get(name), counts[name])}
-        if missing and time.monotonic() > deadline:
-            names = ", ".join(sorted(missing))
-            raise NotReachable(f"no leader for every partition of {names} after {_LEADERS_S:g} s; are all brokers up?")
-        if missing:
-            time.sleep(_PAUSE_S)
+        return sorted(name for name in counts if not _has_leaders(topics.get(name), counts[name]))
+
+    if counts:
+        _await_none(without_leaders, "no leader for every partition")
+
+
+def _await_none(remaining: Callable[[], list[str]], what: str) -> None:
+    """Until nothing remains: brokers show what the controller has decided a moment later."""
+    deadline = time.monotonic() + _SEEN_S
+    while left := remaining():
+        if time.monotonic() > deadline:
+            raise NotReachable(f"{what} after {_SEEN_S:g} s: {', '.join(left)}; are all brokers up?")
+        time.sleep(_PAUSE_S)
 
 
 def _has_leaders(topic: object, count: int) -> bool:
@@ -152,10 +159,19 @@ def _has_leaders(topic: object, count: int) -> bool:
 
 
 def _configure(admin: AdminClient, kind: ResourceType, change: ConfigureTopic | ConfigureGroup) -> None:
-    entries = [
-        ConfigEntry(name, wanted, incremental_operation=AlterConfigOpType.SET)
-        for name, (_, wanted) in change.configs.items()
-    ]
+    wanted = {name: after for name, (_, after) in change.configs.items()}
+    entries = [ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in wanted.items()]
     resource = ConfigResource(kind, change.name, incremental_configs=entries)
     futures = admin.incremental_alter_configs([resource], request_timeout=REQUEST_S)
     answer(next(iter(futures.values())), change.told(change.action))
+
+    def unseen() -> list[str]:
+        seen = read_configs(admin, kind, [change.name])[change.name]
+        return [name for name, value in wanted.items() if seen.get(name) != value]
+
+    _await_none(unseen, f"configs of {change.name} not seen")
+
+
+def _delete(admin: AdminClient, change: DeleteTopic) -> None:
+    answer(admin.delete_topics([change.name], request_timeout=REQUEST_S)[change.name], change.told(change.action))
+    _await_none(lambda: [name for name in list_topics(admin).topics if name == change.name], "topic still there")

@@ -12,7 +12,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported wi
 
 from streams.errors import NotReachable
 from streams.topology.cluster_state import ClusterState, TopicState
-from streams.topology.connection import REQUEST_S, answer, list_topics, once_settled
+from streams.topology.connection import REQUEST_S, list_topics, once_settled, result_of
 from streams.topology.desired import GROUP_CONFIGS, DesiredGroup
 
 
@@ -24,10 +24,10 @@ def read_cluster(admin: AdminClient, is_ours: Callable[[str], bool], groups: Ite
     """
     metadata = list_topics(admin)
     ours = sorted(name for name in metadata.topics if is_ours(name))
-    configs = _configs(admin, ResourceType.TOPIC, ours)
+    configs = read_configs(admin, ResourceType.TOPIC, ours)
     if not metadata.brokers:
         raise NotReachable("Kafka answers, but no broker is registered yet; try again")
-    broker = _configs(admin, ResourceType.BROKER, [str(min(metadata.brokers))])
+    broker = read_configs(admin, ResourceType.BROKER, [str(min(metadata.brokers))])
     broker_configs = next(iter(broker.values()))
     groups = list(groups)
     return ClusterState(
@@ -36,7 +36,7 @@ def read_cluster(admin: AdminClient, is_ours: Callable[[str], bool], groups: Ite
         group_minimums=_group_minimums(broker_configs),
         topics={name: _topic_state(metadata.topics[name], configs.get(name, {})) for name in metadata.topics},
         groups={group.name: _offsets(admin, group.name) for group in groups},
-        group_configs=_configs(admin, ResourceType.GROUP, [group.name for group in groups if group.configs]),
+        group_configs=read_configs(admin, ResourceType.GROUP, [group.name for group in groups if group.configs]),
     )
 
 
@@ -45,18 +45,25 @@ def _topic_state(topic: Any, configs: Mapping[str, str]) -> TopicState:
     return TopicState(len(partitions), min((len(each.replicas) for each in partitions), default=0), configs)
 
 
-def _configs(admin: AdminClient, kind: ResourceType, wanted: list[str]) -> dict[str, dict[str, str]]:
+def read_configs(admin: AdminClient, kind: ResourceType, wanted: list[str]) -> dict[str, dict[str, str]]:
+    """Effective configs of topics, groups or brokers, by name; without those that are not set at all.
+
+    Raises:
+        HeadraceError: Kafka refused or did not answer.
+    """
     if not wanted:
         return {}
-    futures = admin.describe_configs([ConfigResource(kind, name) for name in wanted], request_timeout=REQUEST_S)
-    return {
-        resource.name: {
-            name: entry.value
-            for name, entry in answer(future, f"reading configs of {resource.name}").items()
-            if entry.value is not None
+    resources = [ConfigResource(kind, name) for name in wanted]
+
+    def ask() -> dict[str, dict[str, str]]:
+        futures = admin.describe_configs(resources, request_timeout=REQUEST_S)
+        found = {resource.name: result_of(future) for resource, future in futures.items()}
+        return {
+            name: {key: entry.value for key, entry in entries.items() if entry.value is not None}
+            for name, entries in found.items()
         }
-        for resource, future in futures.items()
-    }
+
+    return once_settled(ask, f"reading configs of {wanted[0]}{' and others' if wanted[1:] else ''}")
 
 
 _RETENTION_MS = {"log.retention.ms": 1, "log.retention.minutes": 60_000, "log.retention.hours": 3_600_000}
@@ -83,7 +90,7 @@ def _offsets(admin: AdminClient, group: str) -> frozenset[tuple[str, int]]:
 
     def ask() -> list[TopicPartition]:
         futures = admin.list_consumer_group_offsets(request, request_timeout=REQUEST_S)
-        found: list[TopicPartition] = futures[group].result().topic_partitions
+        found: list[TopicPartition] = result_of(futures[group]).topic_partitions
         for partition in found:
             if partition.error is not None:
                 raise KafkaException(partition.error)

@@ -101,18 +101,28 @@ def failure(error: KafkaException, what: str) -> HeadraceError:
     return HeadraceError(f"{what}: Kafka refused ({reason.name()}: {_line(reason)})")
 
 
-def answer(future: Any, what: str) -> Any:  # Any: confluent_kafka's futures say nothing of their results
+def result_of(future: Any) -> Any:  # Any: confluent_kafka's futures say nothing of their results
+    """Result of one of AdminClient's futures; KafkaException where Kafka refused.
+
+    Raises:
+        NotReachable: librdkafka did not keep the request's own time limit.
+    """
+    try:
+        return future.result(timeout=2 * REQUEST_S)
+    except concurrent.futures.TimeoutError:
+        raise NotReachable(f"Kafka did not answer in {2 * REQUEST_S:g} s; try again") from None
+
+
+def answer(future: Any, what: str) -> Any:  # Any: as result_of
     """Result of one of AdminClient's futures.
 
     Raises:
         HeadraceError: Kafka refused or did not answer.
     """
     try:
-        return future.result(timeout=2 * REQUEST_S)
+        return result_of(future)
     except KafkaException as error:
         raise failure(error, what) from None
-    except concurrent.futures.TimeoutError:
-        raise NotReachable(f"{what}: Kafka did not answer in {2 * REQUEST_S:g} s; try again") from None
 
 
 def once_settled(ask: Callable[[], T], what: str) -> T:

@@ -4,7 +4,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaExcep
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # no __all__
 
 from streams.topology.changes import PresetOffsets
-from streams.topology.connection import REQUEST_S, once_settled
+from streams.topology.connection import REQUEST_S, once_settled, result_of
 
 # What a coordinator answers to someone outside while a group has members, in both protocols.
 _HAS_MEMBERS = frozenset(
@@ -45,7 +45,7 @@ def preset_offsets(admin: AdminClient, change: PresetOffsets) -> str:
 def _errors(future: object) -> list[KafkaError]:
     """Errors of the group as a whole, and of single partitions, which the future does not raise."""
     try:
-        result = future.result(timeout=2 * REQUEST_S)  # type: ignore[attr-defined]
+        result = result_of(future)
     except KafkaException as error:
         return [error.args[0]]
     return [partition.error for partition in result.topic_partitions if partition.error is not None]
@@ -58,8 +58,7 @@ def _targets(admin: AdminClient, change: PresetOffsets) -> list[TopicPartition]:
     def ask() -> list[TopicPartition]:
         futures = admin.list_offsets(wanted, request_timeout=REQUEST_S)
         return [
-            TopicPartition(change.topic, each.partition, future.result(timeout=2 * REQUEST_S).offset)
-            for each, future in futures.items()
+            TopicPartition(change.topic, each.partition, result_of(future).offset) for each, future in futures.items()
         ]
 
     return once_settled(ask, f"reading where {change.topic} starts and ends")
