@@ -6,7 +6,6 @@ Also asks for offsets while the engine runs; every answer is a future, so that n
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,8 +114,10 @@ class Cluster:
         return {topic: str(future.result().topic_id) for topic, future in futures.items()}
 
     def start_again(self) -> None:
-        """Take a new admin client: after a broker's restart the old one asks with a leader's old epoch, and may wait
-        for a coordinator that it does not notice has come back (librdkafka issue 5511).
+        """Take a new admin client.
+
+        After a broker's restart the old one asks with a leader's old epoch, and may wait for a coordinator that it
+        does not notice has come back (librdkafka issue 5511).
         """
         self._admin = AdminClient(self._conf)
 
