@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import click
 from confluent_kafka.admin import AdminClient
@@ -12,6 +13,7 @@ from streams.cli.options import location_options, output_option
 from streams.cli.tabulate import print_rows
 from streams.config import Settings
 from streams.engine.catalogue import open_registry
+from streams.engine.group_offsets import committed_offsets
 from streams.errors import HeadraceError
 from streams.messages.avsc import SchemaMistake, identity, normalise
 from streams.messages.contracts import Contracts
@@ -140,7 +142,12 @@ def _prepare(settings: Settings) -> _Prepared:
     groups = desired_groups(world.topology, stages)
     admin = connect(settings.kafka_config())
     read = {source for stage in stages for source in stage.sources} | set(world.topology.topics)
-    cluster = read_cluster(admin, lambda name: name in read or name.startswith(names.RESERVED_PREFIX), groups.values())
+    cluster = read_cluster(
+        admin,
+        lambda name: name in read or name.startswith(names.RESERVED_PREFIX),
+        groups.values(),
+        partial(committed_offsets, settings.kafka_config()),
+    )
     topics = desired_topics(world.topology, stages, cluster)
     unregistered = _unregistered(settings, world.contracts, cluster)
     return _Prepared(settings, world.contracts, admin, make_plan(topics, groups, unregistered, cluster))

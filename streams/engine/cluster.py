@@ -3,6 +3,7 @@
 Also asks for offsets while the engine runs; every answer is a future, so that no partition waits for another's.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
@@ -10,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaException,
     TopicCollection,
@@ -20,6 +20,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec  # typ
 
 from streams.config import Settings
 from streams.engine.clients import BATCH_SIZE_BYTES, ErrorCallback, name_of
+from streams.engine.group_offsets import GroupOffsets
 from streams.engine.stage import TP, StageSpec
 from streams.errors import ConfigurationRefused
 
@@ -56,6 +57,7 @@ class Cluster:
         conf["reconnect.backoff.max.ms"] = 1000
         self._conf = conf
         self._admin = AdminClient(conf)
+        self._offsets = GroupOffsets(settings.kafka_config(), spec.group)
         self._bootstrap = settings.bootstrap_servers()
 
     def wait(self, stopping: Callable[[], bool], report: Callable[[str], None]) -> bool:
@@ -132,16 +134,19 @@ class Cluster:
         )
         return {TP(p.topic, p.partition): future for p, future in futures.items()}
 
-    def committed_offsets(self, tps: Iterable[TP]) -> "Future[Any]":
-        """Offsets of the stage's group, none that a transaction still holds open (`require_stable`)."""
-        partitions = [TopicPartition(*tp) for tp in tps]
-        futures = self._admin.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(self._spec.group, partitions)],
-            require_stable=True,
-            request_timeout=_OFFSETS_S,
-        )
-        future: Future[Any] = futures[self._spec.group]
-        return future
+    def committed_offsets(self, tps: Iterable[TP]) -> "Future[dict[TP, int]]":
+        """Offsets of the stage's group, none that a transaction still holds open; asked in a thread of its own."""
+        answer: Future[dict[TP, int]] = Future()
+        offsets, asked = self._offsets, list(tps)
+
+        def ask() -> None:
+            try:
+                answer.set_result(offsets.committed(asked, _OFFSETS_S))
+            except (KafkaException, RuntimeError) as error:  # RuntimeError: closed meanwhile
+                answer.set_exception(error)
+
+        threading.Thread(target=ask, name=f"offsets-{self._spec.name}", daemon=True).start()
+        return answer
 
 
 def _delete_retention_s(config: dict[str, str]) -> float:

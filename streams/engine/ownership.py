@@ -162,7 +162,7 @@ class Ownership:
                 opening.ask(self._ask_committed, partition)
             elif opening.offsets is None:
                 if opening.committed.done():
-                    opening.offsets = _committed(opening.committed)
+                    opening.offsets = opening.committed.result()
                     opening.ends = self._cluster.end_offsets(
                         TP(self._spec.changelog(table.name), partition) for table in self._spec.tables
                     )
@@ -228,17 +228,3 @@ class Ownership:
             table.close(time.time(), complete=self.running(partition))
         self.tables.clear()
         self.states.clear()
-
-
-def _committed(future: "Future[Any]") -> dict[TP, int]:
-    """Offsets of an answer; -1001 (none) stays negative.
-
-    Raises:
-        KafkaException: a partition's offset is still held open by a transaction, or could not be had.
-    """
-    offsets = {}
-    for partition in future.result().topic_partitions:
-        if partition.error is not None:
-            raise KafkaException(partition.error)
-        offsets[TP(partition.topic, partition.partition)] = partition.offset
-    return offsets

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported without __all__
     AdminClient,
     ConfigResource,
@@ -15,9 +14,23 @@ from streams.topology.cluster_state import ClusterState, TopicState
 from streams.topology.connection import REQUEST_S, list_topics, once_settled, result_of
 from streams.topology.desired import GROUP_CONFIGS, DesiredGroup
 
+# Group and partitions -> offset of each, negative where there is none.
+CommittedOffsets = Callable[[str, Iterable[tuple[str, int]]], Mapping[tuple[str, int], int]]
 
-def read_cluster(admin: AdminClient, is_ours: Callable[[str], bool], groups: Iterable[DesiredGroup]) -> ClusterState:
+
+def read_cluster(
+    admin: AdminClient,
+    is_ours: Callable[[str], bool],
+    groups: Iterable[DesiredGroup],
+    committed: CommittedOffsets,
+) -> ClusterState:
     """One look at the cluster: configs of the topics that are ours, offsets and configs of `groups`.
+
+    Args:
+        admin: asked for all but the offsets.
+        is_ours: by a topic's name.
+        groups: those that will be wanted.
+        committed: reads a group's offsets; the engine's, since only it may have a consumer.
 
     Raises:
         HeadraceError: Kafka refused or did not answer.
@@ -35,7 +48,7 @@ def read_cluster(admin: AdminClient, is_ours: Callable[[str], bool], groups: Ite
         defaults=_defaults(broker_configs),
         group_minimums=_group_minimums(broker_configs),
         topics={name: _topic_state(metadata.topics[name], configs.get(name, {})) for name in metadata.topics},
-        groups={group.name: _offsets(admin, group.name) for group in groups},
+        groups={group.name: _offsets(committed, group, metadata.topics) for group in groups},
         group_configs=read_configs(admin, ResourceType.GROUP, [group.name for group in groups if group.configs]),
     )
 
@@ -85,16 +98,10 @@ def _group_minimums(broker: Mapping[str, str]) -> dict[str, int]:
     return {name: int(broker[minimum]) for name, minimum in minimums.items() if minimum in broker}
 
 
-def _offsets(admin: AdminClient, group: str) -> frozenset[tuple[str, int]]:
-    request = [ConsumerGroupTopicPartitions(group)]
-
-    def ask() -> list[TopicPartition]:
-        futures = admin.list_consumer_group_offsets(request, request_timeout=REQUEST_S)
-        found: list[TopicPartition] = result_of(futures[group]).topic_partitions
-        for partition in found:
-            if partition.error is not None:
-                raise KafkaException(partition.error)
-        return found
-
-    found = once_settled(ask, f"reading offsets of group {group}")
-    return frozenset((each.topic, each.partition) for each in found if each.offset >= 0)
+def _offsets(committed: CommittedOffsets, group: DesiredGroup, topics: Mapping[str, Any]) -> frozenset[tuple[str, int]]:
+    """Partitions of the group's topics for which it has an offset."""
+    asked = [(name, partition) for name in group.topics if name in topics for partition in topics[name].partitions]
+    if not asked:
+        return frozenset()
+    found = once_settled(lambda: committed(group.name, asked), f"reading offsets of group {group.name}")
+    return frozenset(partition for partition, offset in found.items() if offset >= 0)

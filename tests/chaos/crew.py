@@ -12,6 +12,7 @@ from streams.dev.ports import free_ports
 from streams.dev.readiness import await_condition
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 STOP_S = 40
 STAGES = ("router", "counting")
 
@@ -28,11 +29,11 @@ class Member:
             "HEADRACE_INSTANCE_ID": name,
             "HEADRACE_STATE_DIR": str(folder / f"state-{name}"),
             "HEADRACE_WEB_PORT": str(self.port),
-            "HEADRACE_APP": "chaos_domain",
+            "HEADRACE_APP": "tests.chaos.domain",
             "HEADRACE_TOPOLOGY": str(HERE / "world" / "topology.yaml"),
             "HEADRACE_SCHEMAS": str(HERE / "world" / "schemas"),
             "HEADRACE_LOG_FORMAT": "json",
-            "PYTHONPATH": str(HERE),
+            "PYTHONPATH": str(ROOT),
         }
         self.process: subprocess.Popen[bytes] | None = None
         self.exit_codes: list[int] = []

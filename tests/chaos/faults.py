@@ -4,9 +4,8 @@ import collections
 import random
 import time
 
-from crew import Member
-
 from streams.dev.cluster import KafkaCluster
+from tests.chaos.crew import Member
 
 LONGEST_FREEZE_S = 16.0
 
@@ -81,7 +80,7 @@ class Faults:
         victim.start(crash_after=self._random.randint(2, 40))
 
     def _broker(self) -> None:
-        node = self._random.randint(1, len(self._cluster.layout.brokers))
+        node = self._random.randint(1, len(self._cluster.layout.nodes))
         self._cluster.kill(node)
         time.sleep(self._random.uniform(0, 4))
         self._cluster.restart(node)

@@ -1,14 +1,16 @@
 """Counts what arrived, from the topics alone, against what a run's records must have become."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
-import workload
-from chaos_domain import FOLLOW, OUT
 from confluent_kafka import Message
 
 from streams.config import Settings
 from streams.engine.topic_reader import read_topics
+from tests.chaos import workload
+from tests.chaos.domain import FOLLOW, LEAD, OUT
 
 CHANGELOG = "headrace.counting.counts.changelog"
 DESTINATIONS = ("chaos.express", "chaos.audit", "chaos.standard")
@@ -27,6 +29,11 @@ class Differences:
             self.examples.append(f"{kind}: {example}")
 
 
+def _each(check: Callable[[Message], None], batch: list[Message]) -> None:
+    for message in batch:
+        check(message)
+
+
 def recount_routing(settings: Settings, records: int, schema_id: int, found: Differences) -> None:
     """Every odd record at its destinations, once, unchanged, in its key's order."""
     seen = {topic: bytearray(records) for topic in DESTINATIONS}
@@ -35,17 +42,22 @@ def recount_routing(settings: Settings, records: int, schema_id: int, found: Dif
     def check(message: Message) -> None:
         topic, key = message.topic() or "", message.key()
         headers = list(message.headers() or ())
-        i = int(dict(headers)["ce_id"])  # type: ignore[arg-type]
+        (i,) = (int(value or 0) for name, value in headers if name == "ce_id")
         seen[topic][i] = min(seen[topic][i] + 1, 255)
         assert isinstance(key, bytes)
         if last.get((topic, key), -1) > i:
             found.add("out of order", f"{topic} {i}")
         last[topic, key] = i
-        expected = (workload.value_of(i, schema_id), workload.key_of(i), workload.headers_of(i), workload.timestamp_of(i))
+        expected = (
+            workload.value_of(i, schema_id),
+            workload.key_of(i),
+            workload.headers_of(i),
+            workload.timestamp_of(i),
+        )
         if (message.value(), key, headers, message.timestamp()[1]) != expected:
             found.add("altered", f"{topic} {i}")
 
-    read_topics(settings, DESTINATIONS, lambda batch: [check(m) for m in batch] and None, timeout_s=600)
+    read_topics(settings, DESTINATIONS, partial(_each, check), timeout_s=600)
     for i in range(1, records, 2):
         wanted = ("chaos.express", "chaos.audit") if workload.is_critical(i) else ("chaos.standard",)
         for topic in DESTINATIONS:
@@ -76,7 +88,7 @@ def recount_counting(settings: Settings, records: int, found: Differences) -> di
             found.add("out of order", f"{source} {i}")
         last[key, source] = i
 
-    read_topics(settings, [OUT], lambda batch: [check(m) for m in batch] and None, timeout_s=600)
+    read_topics(settings, [OUT], partial(_each, check), timeout_s=600)
     for i in range(0, records, 2):
         if seen[i] != 1:
             found.add("missing" if not seen[i] else "doubled", f"{OUT} {i}: {seen[i]} times")
@@ -105,4 +117,4 @@ def aborted_records(settings: Settings) -> int:
 
 def sources_of_counting() -> tuple[str, str]:
     """Lead and follower."""
-    return "counting.lead", FOLLOW
+    return LEAD, FOLLOW

@@ -1,7 +1,7 @@
 """Three workers under faults: everything at its destination once, in order, unchanged; tables equal to a recount.
 
 `make test` runs it small, `make soak` at full size (5 million records and 40 faults, RocksDB and memory, one broker and
-three). The seed is printed; HEADRACE_CHAOS_SEED repeats a run.
+three). The seed is printed; SOAK_SEED repeats a run.
 """
 
 import json
@@ -15,18 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
-
-import recount  # noqa: E402 siblings, found by the path above
-import workload  # noqa: E402
-from crew import Member  # noqa: E402
-from faults import Faults, schedule  # noqa: E402
-
-from streams.config import Settings  # noqa: E402
-from streams.dev.cluster import KafkaCluster  # noqa: E402
-from streams.dev.readiness import admin_client, await_condition  # noqa: E402
+from streams.config import Settings
+from streams.dev.cluster import KafkaCluster
+from streams.dev.readiness import admin_client, await_condition
+from streams.engine.group_offsets import committed_offsets
+from streams.engine.stage import TP
+from tests.chaos import recount, workload
+from tests.chaos.crew import HERE, ROOT, Member
+from tests.chaos.faults import Faults, schedule
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def run(
     environment_of: Environment,
     folder: Path,
 ) -> None:
-    seed = int(os.environ.get("HEADRACE_CHAOS_SEED") or random.SystemRandom().randrange(10**6))
+    seed = int(os.environ.get("SOAK_SEED") or random.SystemRandom().randrange(10**6))
     chance = workload.rng(seed)
     kinds = schedule(chance, plan.faults)
     sys.stdout.write(f"\nseed {seed}: {plan} faults {' '.join(kinds)}\n")
@@ -131,10 +130,10 @@ def apply_topology(environment: dict[str, str]) -> int:
     """`headrace topology apply`; the id of the one contract."""
     environment = {
         **environment,
-        "HEADRACE_APP": "chaos_domain",
+        "HEADRACE_APP": "tests.chaos.domain",
         "HEADRACE_TOPOLOGY": str(HERE / "world" / "topology.yaml"),
         "HEADRACE_SCHEMAS": str(HERE / "world" / "schemas"),
-        "PYTHONPATH": str(HERE),
+        "PYTHONPATH": str(ROOT),
     }
     headrace = [sys.executable, "-m", "streams.cli"]
     subprocess.run([*headrace, "topology", "apply"], env=environment, check=True, timeout=120, capture_output=True)
@@ -148,28 +147,24 @@ def apply_topology(environment: dict[str, str]) -> int:
 def settle(settings: Settings, crew: list[Member], timeout_s: float) -> float:
     """Wait until both stages have committed everything; how many seconds that took."""
     started = time.monotonic()
-    admin = admin_client(settings.bootstrap_servers())
     wanted = {"headrace.router": [workload.INBOUND], "headrace.counting": list(recount.sources_of_counting())}
 
     def done() -> bool:
-        return all(lag_of(admin, group, topics) == 0 for group, topics in wanted.items())
+        return all(lag_of(settings, group, topics) == 0 for group, topics in wanted.items())
 
     await_condition(done, timeout_s, f"the stages to commit everything (logs beside {crew[0].log})")
     return time.monotonic() - started
 
 
-def lag_of(admin: object, group: str, topics: list[str]) -> int:
+def lag_of(settings: Settings, group: str, topics: list[str]) -> int:
     """Records that `group` has not committed; -1 while that cannot be told."""
-    from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition  # noqa: PLC0415
-    from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # noqa: PLC0415
-
     partitions = [TopicPartition(topic, p) for topic in topics for p in range(workload.PARTITIONS)]
+    admin = admin_client(settings.bootstrap_servers())
     try:
-        asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, partitions)])  # type: ignore[attr-defined]
-        committed = {(p.topic, p.partition): p.offset for p in asked[group].result(10).topic_partitions}
+        committed = committed_offsets(settings.kafka_config(), group, [(p.topic, p.partition) for p in partitions])
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        ends = admin.list_offsets(dict.fromkeys(partitions, latest))  # type: ignore[attr-defined]
-        return sum(end.result(10).offset - committed[p.topic, p.partition] for p, end in ends.items())
+        ends = admin.list_offsets(dict.fromkeys(partitions, latest))
+        return sum(end.result(10).offset - committed[TP(p.topic, p.partition)] for p, end in ends.items())
     except (KafkaException, TimeoutError):
         return -1
 

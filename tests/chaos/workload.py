@@ -8,11 +8,11 @@ import time
 from decimal import Decimal
 
 import fastavro
-from chaos_domain import FOLLOW, LEAD
 
 from streams.config import Settings
 from streams.engine.partitioner import partition_of
 from streams.engine.raw_producer import RawProducer
+from tests.chaos.domain import FOLLOW, LEAD
 
 INBOUND = "chaos.inbound"
 KEYS = 3000

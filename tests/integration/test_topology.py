@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from confluent_kafka import (
     Consumer,  # noqa: TID251 a reader that is none of Headrace's
-    ConsumerGroupTopicPartitions,
     Producer,  # noqa: TID251 the same
     TopicPartition,
 )
@@ -22,6 +21,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # t
 from streams.dev.cluster import LAYOUT, KafkaCluster
 from streams.dev.layout import new_layout
 from streams.dev.readiness import await_condition
+from streams.engine.group_offsets import committed_offsets
 from streams.engine.stage import StageSpec, TableSpec
 from streams.errors import HeadraceError, NotReachable
 from streams.topology.apply import Outcome, apply_plan
@@ -64,7 +64,7 @@ class Bus:
     def plan(self) -> Plan:
         topology = parse_topology(self.text, "t.yaml", {})
         groups = desired_groups(topology, self.stages)
-        state = read_cluster(self.admin, lambda _: True, groups.values())
+        state = read_cluster(self.admin, lambda _: True, groups.values(), self.committed)
         return make_plan(desired_topics(topology, self.stages, state), groups, (), state)
 
     def apply(self, *, allow_destructive: bool = False) -> list[Outcome]:
@@ -82,9 +82,13 @@ class Bus:
         return str(self.admin.describe_configs([resource])[resource].result(timeout=20)[name].value)
 
     def offsets(self, group: str) -> dict[tuple[str, int], int]:
-        request = [ConsumerGroupTopicPartitions(group)]
-        found = self.admin.list_consumer_group_offsets(request)[group].result(timeout=20).topic_partitions
-        return {(each.topic.removeprefix(f"{self.name}."), each.partition): each.offset for each in found}
+        topics = self.admin.list_topics(timeout=10).topics
+        ours = [(name, p) for name in topics if name.startswith(self.name) for p in topics[name].partitions]
+        found = self.committed(group, ours)
+        return {(tp[0].removeprefix(f"{self.name}."), tp[1]): offset for tp, offset in found.items() if offset >= 0}
+
+    def committed(self, group: str, partitions: Iterable[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
+        return committed_offsets({"bootstrap.servers": self.bootstrap_servers}, group, partitions)
 
     def forget(self, group: str) -> None:
         self.admin.delete_consumer_groups([group])[group].result(timeout=20)

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # not in its __all__
 
 from streams.config import Settings
+from streams.engine.group_offsets import committed_offsets
 from streams.errors import HeadraceError, NotReachable
 
 _REQUEST_S = 10.0
@@ -59,6 +60,7 @@ class GroupProgress:
     def __init__(self, settings: Settings, group: str, topic: str) -> None:
         self._admin = AdminClient({**settings.kafka_config(), "log_level": 3})
         self._group = group
+        self._kafka_config = settings.kafka_config()
         try:
             self._partitions = _partitions(self._admin, topic)
         except KafkaException as error:
@@ -74,10 +76,8 @@ class GroupProgress:
             raise _unanswered(error) from None
 
     def _committed(self) -> int:
-        request = [ConsumerGroupTopicPartitions(self._group, self._partitions)]
-        futures = self._admin.list_consumer_group_offsets(request, request_timeout=_REQUEST_S)
-        answer = futures[self._group].result()
-        return sum(max(partition.offset, 0) for partition in answer.topic_partitions or ())
+        asked = [(partition.topic, partition.partition) for partition in self._partitions]
+        return sum(max(offset, 0) for offset in committed_offsets(self._kafka_config, self._group, asked).values())
 
 
 def _unanswered(error: KafkaException) -> NotReachable:

@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ign
 from streams.config import Settings
 from streams.dev.readiness import await_condition
 from streams.engine.app import StageApp
+from streams.engine.group_offsets import committed_offsets
 from streams.engine.hosting import Stages
 from streams.engine.raw_producer import RawProducer
 from streams.engine.stage import StageSpec
@@ -74,10 +75,8 @@ class Bench:
     # -- how far it is
 
     def committed(self) -> dict[tuple[str, int], int]:
-        asked = [TopicPartition(topic, p) for topic in self.spec.sources for p in range(self.partitions)]
-        futures = self.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(self.spec.group, asked)])
-        answer = futures[self.spec.group].result(10).topic_partitions
-        return {(p.topic, p.partition): p.offset for p in answer}
+        asked = [(topic, p) for topic in self.spec.sources for p in range(self.partitions)]
+        return {**committed_offsets(self.settings.kafka_config(), self.spec.group, asked)}
 
     def ends(self) -> dict[tuple[str, int], int]:
         asked = [TopicPartition(topic, p) for topic in self.spec.sources for p in range(self.partitions)]

@@ -65,7 +65,7 @@ def test_an_offset_out_of_range_says_how_to_go_on(
     bench.produce([(b"k", b"%d" % n) for n in range(10)], topic)
     for future in bench.admin.delete_records([TopicPartition(topic, 0, 5)]).values():
         future.result(WAIT_S)
-    starts = {source: 0 for source in bench.spec.sources} | {topic: offset}
+    starts = dict.fromkeys(bench.spec.sources, 0) | {topic: offset}
     preset_offsets(bench.admin, bench.spec.group, [TopicPartition(name, 0, at) for name, at in starts.items()])
     line = failure_of(bench)
     assert f"{topic}/0" in line

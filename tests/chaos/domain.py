@@ -1,7 +1,7 @@
 """The domain of the chaos runs: a stage that counts records of two sources into one table and emits every update.
 
-HEADRACE_APP=chaos_domain. With CHAOS_CRASH_AFTER=n the worker dies without a word between the Kafka commit and the
-store write of its n-th transaction with writes: the gap that a store's mark has to close.
+HEADRACE_APP=tests.chaos.domain. With CHAOS_CRASH_AFTER=n the worker dies without a word between the Kafka commit and
+the store write of its n-th transaction with writes: the gap that a store's mark has to close.
 """
 
 import os
