@@ -29,6 +29,12 @@ class MakeBench(Protocol):
     ) -> Bench: ...
 
 
+@pytest.fixture(autouse=True)
+def _told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stage says how it is every 50 ms, not every second: tests wait for what it says."""
+    monkeypatch.setattr("streams.engine.loop.SAMPLE_S", 0.05)
+
+
 @pytest.fixture
 def make_bench(settings: Settings, unique_name: Callable[[str], str]) -> MakeBench:
     """Topics of a stage: lead, followers, changelogs, dlq and one destination; `configs` by role (`out`, `dlq`)."""
