@@ -1,9 +1,10 @@
 """Configuration of librdkafka's clients, and what their errors mean. The reasons stand beside the numbers."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum, auto
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from streams.config import Settings
 from streams.engine.stage import StageSpec
@@ -128,6 +129,17 @@ def producer_config(
         "queue.buffering.max.messages": 1_000_000,
         "queue.buffering.max.kbytes": 256 << 10,
     }
+
+
+def acquainted(consumer: Consumer) -> Consumer:
+    """The consumer, with the cluster's topics in its memory.
+
+    One that has idled looks for the leader of a partition that it is assigned only once a second (librdkafka's topic
+    scan); the first restore and the first record of a follower would wait for that.
+    """
+    with suppress(KafkaException):
+        consumer.list_topics(timeout=1)
+    return consumer
 
 
 class Verdict(Enum):

@@ -196,9 +196,9 @@ class StageLoop:
 
     def _turn(self) -> None:
         """One poll and what follows from it."""
+        self._ownership.step()  # with no records in hand: it moves followers to where they have been processed
         before = {p for p in self._ownership.states if self._ownership.running(p)}
         runs = self._sources.receive(self._verdicts.poll_records, self._patience_s())
-        self._ownership.step()
         try:
             runs = self._accepted(runs, before)
             drained = sum(len(run) for _, run in runs) < self._verdicts.poll_records // 4

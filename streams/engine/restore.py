@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from streams.engine.clients import name_of
+from streams.engine.clients import acquainted, name_of
 from streams.engine.stage import TP
 from streams.engine.state import TablePartition
 from streams.engine.stores import Mark
@@ -56,7 +56,7 @@ class Restorer:
         topic_ids: dict[str, str],
         done: Callable[[TablePartition], None],
     ) -> None:
-        self._consumer = Consumer(conf)
+        self._consumer = acquainted(Consumer(conf))
         self._cluster_id = cluster_id
         self._topic_ids = topic_ids
         self._done = done

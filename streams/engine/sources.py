@@ -11,7 +11,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streams.config import Settings
-from streams.engine.clients import ErrorCallback, follower_config, lead_config, name_of
+from streams.engine.clients import ErrorCallback, acquainted, follower_config, lead_config, name_of
 from streams.engine.stage import TP, StageSpec
 from streams.errors import ConfigurationRefused
 
@@ -37,7 +37,8 @@ class Sources:
     def __init__(self, spec: StageSpec, settings: Settings, on_error: ErrorCallback) -> None:
         self._spec = spec
         self._lead = Consumer(lead_config(settings, spec, on_error))
-        self._followers = Consumer(follower_config(settings, spec, on_error)) if spec.followers else None
+        followers = Consumer(follower_config(settings, spec, on_error)) if spec.followers else None
+        self._followers = acquainted(followers) if followers is not None else None
         self._following: dict[TP, int] = {}
         self._pending_seeks: dict[TP, int] = {}
         self.on_receipt_error: Callable[[KafkaError], None] = lambda error: log.warning("consumer", error=str(error))
