@@ -36,6 +36,7 @@ IDLE_POLL_S = 0.5
 ACK_TIMEOUT_S = 8.0  # less than the transaction's timeout: a cycle that is given up is still ours to abort
 STOP_ACK_TIMEOUT_S = 5.0
 SAMPLE_S = 1.0
+REPORT_S = 5.0  # what goes on is told again in the log
 TOPICS_WAIT_S = 10.0  # a broker that has just come back may not know its topics yet
 FOLLOWERS_COMMIT_S = 86_400 / 2  # at least daily; offsets.retention.minutes is a week by default
 
@@ -87,6 +88,7 @@ class StageLoop:
         self._sampled_at = 0.0
         self._followers_committed_at = 0.0
         self._reported = ("", 0.0)
+        self._client_errors: dict[tuple[str, str], float] = {}
 
     # -- life, called from other threads
 
@@ -180,15 +182,18 @@ class StageLoop:
         """Say what the stage waits for: in its status at once, in the log every five seconds."""
         self.reason = reason
         said, at = self._reported
-        if reason != said or time.monotonic() - at > 5:  # noqa: PLR2004
+        if reason != said or time.monotonic() - at > REPORT_S:
             self._reported = (reason, time.monotonic())
             log.warning(reason, stage=self.spec.name)
 
     def _on_client_error(self, kind: str) -> clients.ErrorCallback:
         def on_error(error: KafkaError) -> None:
             self.meter.client_error(kind, error)
-            level = log.error if error.fatal() else log.info
-            level("kafka client", stage=self.spec.name, client=kind, error=error.name(), text=error.str())
+            now, what = time.monotonic(), (kind, error.name())
+            if error.fatal() or now - self._client_errors.get(what, -REPORT_S) >= REPORT_S:
+                self._client_errors[what] = now  # hundreds a second while a broker is down
+                level = log.error if error.fatal() else log.info
+                level("kafka client", stage=self.spec.name, client=kind, error=error.name(), text=error.str())
             if error.code() in {KafkaError._AUTHENTICATION, KafkaError._ALL_BROKERS_DOWN}:  # noqa: SLF001
                 self.reason = f"Kafka: {error.str()}"
 
