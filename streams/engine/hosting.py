@@ -7,6 +7,7 @@ end is bounded: what has not stopped in time is left behind, which is safe, sinc
 import asyncio
 import gc
 import os
+import signal
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -63,13 +64,12 @@ class StageWorker(Worker):
         )
         self.stages = stages
 
-    def _on_sigterm(self) -> None:
-        self.bound_the_end()
-        super()._on_sigterm()
-
-    def _on_sigint(self) -> None:
-        self.bound_the_end()
-        super()._on_sigint()
+    def install_signal_handlers(self) -> None:
+        """mode's, and a bound that holds even where an agent blocks the event loop, which then hears no signal."""
+        super().install_signal_handlers()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.bound_the_end())
+            signal.siginterrupt(number, False)  # noqa: FBT003 as asyncio has it; signal.signal() undoes that
 
     def bound_the_end(self) -> None:
         """From now on the process has `STOP_LIMIT_S` seconds; a hanging library must not keep it alive."""

@@ -5,10 +5,13 @@ empty methods that its App calls.
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import CancelledError
 from typing import Any
 
+import structlog
 from faust import types as faust_types
 from faust.events import Event
 from faust.streams import current_event
@@ -24,6 +27,8 @@ from streams.engine.batch import Batch
 from streams.engine.cycle import AgentFailed, Cycle
 from streams.engine.loop import StageLoop
 from streams.errors import ConfigurationRefused
+
+log = structlog.get_logger(__name__)
 
 SCHEME = "headrace"
 STOP_TIMEOUT_S = 25.0  # of the 30 s that a worker has to end after SIGTERM
@@ -68,8 +73,18 @@ class StageConsumer(Service, ConsumerT):
             self._channels[batch.topic].queue.put_nowait(Event(self.app, None, batch, None, message))
 
     def _engine_ended(self, error: BaseException | None) -> None:
-        if error is not None and not self._event_loop.is_closed():
-            asyncio.run_coroutine_threadsafe(self.app.crash(error), self._event_loop)
+        """Tell the App why its loop is over; where an agent blocks the event loop, only this thread can end it all."""
+        if error is None or self._event_loop.is_closed():
+            return
+        told = asyncio.run_coroutine_threadsafe(self.app.crash(error), self._event_loop)
+        try:
+            told.result(STOP_TIMEOUT_S)
+        except CancelledError:
+            return
+        except TimeoutError:
+            if self._event_loop.is_running():
+                log.critical("an agent blocks the event loop; leaving", stage=self.app.spec.name, error=str(error))
+                os._exit(1)
 
     async def on_stop(self) -> None:
         """Commit and close, in bounded time."""

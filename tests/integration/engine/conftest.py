@@ -1,6 +1,7 @@
 """Fixtures: `bench` makes a stage's topics and offsets on the shared broker; `count_app` is a stage to run on them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
@@ -10,6 +11,8 @@ from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
 from streams.config import Settings
 from streams.dev.readiness import admin_client
 from streams.engine.stage import StageSpec, TableSpec
+from tests.conftest import Kafka
+from tests.integration.engine.children import StartChild, child_starter
 from tests.integration.engine.stages import Bench, make_topics, preset_offsets
 
 
@@ -64,3 +67,15 @@ def make_bench(settings: Settings, unique_name: Callable[[str], str]) -> MakeBen
         return Bench(made, settings_, admin, partitions)
 
     return make
+
+
+@pytest.fixture
+def start_child(environment_of: Callable[[Settings], dict[str, str]], tmp_path: Path) -> Iterator[StartChild]:
+    with child_starter(environment_of, tmp_path) as start:
+        yield start
+
+
+@pytest.fixture
+def other_settings(settings_for: Callable[..., Settings], kafka: Kafka) -> Callable[..., Settings]:
+    """Settings of one more worker on the same broker."""
+    return lambda **more: settings_for(kafka.bootstrap_servers, **more)

@@ -13,7 +13,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, Message, TopicPartitio
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 
 from streams.config import Settings
-from streams.dev.readiness import await_condition
+from streams.dev.readiness import admin_client, await_condition
 from streams.engine.app import StageApp
 from streams.engine.group_offsets import committed_offsets
 from streams.engine.hosting import Stages
@@ -76,12 +76,14 @@ class Bench:
 
     def committed(self) -> dict[tuple[str, int], int]:
         asked = [(topic, p) for topic in self.spec.sources for p in range(self.partitions)]
-        return {**committed_offsets(self.settings.kafka_config(), self.spec.group, asked)}
+        return committed_offsets(self.settings.kafka_config(), self.spec.group, asked)
 
     def ends(self) -> dict[tuple[str, int], int]:
         asked = [TopicPartition(topic, p) for topic in self.spec.sources for p in range(self.partitions)]
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        futures = self.admin.list_offsets(dict.fromkeys(asked, latest))
+        # A new client: after a broker's restart the old one asks with a leader's old epoch for ever.
+        admin = admin_client(self.settings.bootstrap_servers())
+        futures = admin.list_offsets(dict.fromkeys(asked, latest))
         return {(p.topic, p.partition): future.result(10).offset for p, future in futures.items()}
 
     def await_all_committed(self, timeout_s: float = WAIT_S) -> None:

@@ -57,8 +57,7 @@ METHODS: list[tuple[Any, str, list[str]]] = [
     (Service, "add_future", ["self", "coro"]),
     (Service, "on_start", ["self"]),
     (Service, "on_stop", ["self"]),
-    (Worker, "_on_sigterm", ["self"]),
-    (Worker, "_on_sigint", ["self"]),
+    (Worker, "install_signal_handlers", ["self"]),
     (Worker, "execute_from_commandline", ["self"]),
     (FlowControlEvent, "resume", ["self"]),
     (FlowControlQueue, "put_nowait", ["self", "item"]),
@@ -154,8 +153,7 @@ def test_the_privates_that_we_override_exist_above() -> None:
         (StageApp, "_create_directories"),
         (BatchAgent, "_execute_actor"),
         (StageConductor, "_flag_changes"),
-        (StageWorker, "_on_sigterm"),
-        (StageWorker, "_on_sigint"),
+        (StageWorker, "install_signal_handlers"),
     ):
         assert name in vars(ours)
         assert defined_above(ours, name) is not None
