@@ -130,8 +130,8 @@ class StageApp(faust.App):
         return StageStatus(
             name=spec.name,
             group=spec.group,
-            state=engine.state if engine is not None else "waiting",
-            reason=engine.reason if engine is not None else "its agents are starting",
+            state=engine.health.state if engine is not None else "waiting",
+            reason=engine.health.reason if engine is not None else "its agents are starting",
             instance=self.settings.instance_id,
             partitions=_partitions(spec, engine),
             tables=spec.tables,

@@ -21,6 +21,9 @@ from streams.errors import ConfigurationRefused, MessageRefused
 # topic, value, key, partition (-1: by key), timestamp in ms (0: now), headers
 Output = tuple[str, bytes | None, bytes | None, int, int, Headers | None]
 
+# Outputs are produced while they are still in the processor's cache: a whole batch of them is several megabytes.
+CHUNK_OUTPUTS = 64
+
 
 class Batch:
     """Records of one partition in offset order.
@@ -36,8 +39,8 @@ class Batch:
     """
 
     __slots__ = (
-        "_cursor", "_dead_letters", "_known_topics", "_refused", "_stage", "_written", "buried", "callbacks", "cycle",
-        "done", "failures", "marks", "out", "partition", "records", "route", "topic",
+        "_cursor", "_dead_letters", "_flush", "_known_topics", "_refused", "_stage", "_written", "buried",
+        "callbacks", "cycle", "done", "failures", "marks", "out", "partition", "records", "route", "topic",
     )  # fmt: skip
 
     def __init__(
@@ -52,6 +55,7 @@ class Batch:
         cycle: Cycle,
         refused: Mapping[int, KafkaError] | None = None,
         traced: bool = False,
+        flush: Callable[["Batch"], int] | None = None,
     ) -> None:
         self.topic = topic
         self.partition = partition
@@ -65,6 +69,7 @@ class Batch:
         self.marks: list[tuple[int, int]] | None = [] if traced else None
         self.done = False
         self._cursor = iter(records)
+        self._flush = flush
         self._stage = stage
         self._dead_letters = dead_letters
         self._known_topics = known_topics
@@ -149,9 +154,12 @@ class Batch:
             return
         out = self.out
         written = self._written
+        flush = self._flush
         self._cursor = iter(self.records)
         for record in self._cursor:
             mark = len(out)
+            if mark >= CHUNK_OUTPUTS and flush is not None:
+                mark = flush(self)
             try:
                 handle(record)
             except Exception as error:  # noqa: BLE001 this is where any error becomes a dead letter

@@ -178,6 +178,12 @@ def is_fencing(error: BaseException) -> bool:
     return code_of(error) in fencing
 
 
+def is_rebalance(error: BaseException) -> bool:
+    """Whether the group moved on while the offsets were on their way: the cycle runs again, nobody is to blame."""
+    moved = {KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.REBALANCE_IN_PROGRESS}
+    return code_of(error) in moved
+
+
 def name_of(error: BaseException) -> str:
     """A short name and text of a Kafka error for one log line."""
     kafka_error = error.args[0] if error.args and isinstance(error.args[0], KafkaError) else None

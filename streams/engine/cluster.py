@@ -63,6 +63,7 @@ class Cluster:
     def wait(self, stopping: Callable[[], bool], report: Callable[[str], None]) -> bool:
         """Wait for a broker to answer; False when the worker stops meanwhile. `report` gets what it waits for."""
         while not stopping():
+            self._admin.poll(0)  # serves the callback of errors: a refused password is told nowhere else
             try:
                 if self._admin.list_topics(timeout=1).brokers:
                     return True

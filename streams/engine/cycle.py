@@ -40,6 +40,7 @@ class Cycle:
         "callbacks",
         "dead",
         "first",
+        "lock",
         "next",
         "opened_at",
         "write_sets",
@@ -49,6 +50,8 @@ class Cycle:
         self._tables = tables
         self.opened_at = time.monotonic()
         self.dead = False
+        # Held while an agent produces and while the cycle is declared dead: what comes later produces nothing.
+        self.lock = threading.Lock()
         self.first: dict[TP, int] = {}
         self.next: dict[TP, int] = {}
         self.write_sets: dict[tuple[str, int], WriteSet] = {}
@@ -72,6 +75,11 @@ class Cycle:
         if writes is None:
             writes = self.write_sets[at] = WriteSet(self._tables[at])
         return writes
+
+    def die(self) -> None:
+        """Give the cycle up: from now on nothing that its agents do has any effect."""
+        with self.lock:
+            self.dead = True
 
     # -- acknowledgements: `expect` on the engine's thread before a hand-over, the others on the event loop
 

@@ -85,7 +85,7 @@ class StageWorker(Worker):
 def exit_code(apps: Sequence[StageApp]) -> int:
     """0 where every stage has ended its last cycle, 1 where one failed or still runs."""
     engines = [app.engine for app in apps]
-    return int(any(engine is not None and engine.state != "stopped" for engine in engines))
+    return int(any(engine is not None and engine.health.state != "stopped" for engine in engines))
 
 
 def run_stages(apps: Sequence[StageApp]) -> BaseException | None:

@@ -11,22 +11,22 @@ from functools import partial
 from typing import Any
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaException
 
 from streams.config import Settings
 from streams.engine import clients
+from streams.engine.arrival import arrive
 from streams.engine.batch import Batch
 from streams.engine.clients import Verdict
-from streams.engine.cluster import Cluster, ClusterFacts
+from streams.engine.cluster import Cluster
 from streams.engine.cycle import AgentFailed, Cycle
+from streams.engine.health import Health
 from streams.engine.meter import Meter
 from streams.engine.ownership import OpenStore, Ownership
 from streams.engine.producer import TransactionAborted, TransactionalProducer, transaction_aborted
 from streams.engine.sources import Runs, Sources
 from streams.engine.stage import TP, StageSpec
-from streams.engine.status import StageState
 from streams.engine.verdicts import Verdicts
-from streams.errors import ConfigurationRefused, NotReachable
 
 log = structlog.get_logger(__name__)
 
@@ -36,8 +36,7 @@ IDLE_POLL_S = 0.5
 ACK_TIMEOUT_S = 8.0  # less than the transaction's timeout: a cycle that is given up is still ours to abort
 STOP_ACK_TIMEOUT_S = 5.0
 SAMPLE_S = 1.0
-REPORT_S = 5.0  # what goes on is told again in the log
-TOPICS_WAIT_S = 10.0  # a broker that has just come back may not know its topics yet
+JOIN_S = 10.0  # a member that has no partition by then stands by
 FOLLOWERS_COMMIT_S = 86_400 / 2  # at least daily; offsets.retention.minutes is a week by default
 
 Deliver = Callable[[Sequence[Batch], Cycle], None]
@@ -71,8 +70,7 @@ class StageLoop:
     ) -> None:
         self.spec = spec
         self.meter = Meter(spec.name)
-        self.state: StageState = "waiting"
-        self.reason = "it has not started yet"
+        self.health = Health(spec.name, self.meter)
         self._settings = settings
         self._deliver = deliver
         self._open_store = open_store
@@ -87,8 +85,7 @@ class StageLoop:
         self._verdicts = Verdicts(spec, settings.instance_id)
         self._sampled_at = 0.0
         self._followers_committed_at = 0.0
-        self._reported = ("", 0.0)
-        self._client_errors: dict[tuple[str, str], float] = {}
+        self._joining_until: float | None = None
 
     # -- life, called from other threads
 
@@ -125,79 +122,38 @@ class StageLoop:
             if self._open():
                 while not self._stop.is_set():
                     self._turn()
-            self.state, self.reason = "stopping", ""
+            self.health.become("stopping")
         except BaseException as failure:  # noqa: BLE001 whatever it is, the worker has to hear of it
             error = failure
-            self.state, self.reason = "failed", str(failure) or repr(failure)
+            self.health.become("failed", str(failure) or repr(failure))
         try:
             self._close()
         except (KafkaException, SystemError, RuntimeError) as failure:
             log.warning("closing the stage", stage=self.spec.name, error=repr(failure))
         if error is None:
-            self.state = "stopped"
+            self.health.become("stopped")
         self._ended(error)
 
     def _open(self) -> bool:
         """Reach the cluster, check its topics, fence predecessors, join the group; False when stopped meanwhile."""
-        cluster = Cluster(self._settings, self.spec, self._on_client_error("consumer"))
-        facts = self._facts(cluster)
+        health, stopping = self.health, self._stop.is_set
+        cluster = Cluster(self._settings, self.spec, health.on_client_error("admin"))
+        facts = arrive(cluster, self.spec, self._prepare, health, stopping)
         if facts is None:
             return False
-        self.state, self.reason = "starting", "joining its consumer group"
+        health.become("starting", "joining its consumer group")
         self._known: Mapping[str, int] = facts.partitions
-        on_error = self._on_client_error("producer")
+        on_error = health.on_client_error("producer")
         conf = clients.producer_config(self._settings, self.spec, on_error, batch_size=facts.batch_size)
-        self._producer = TransactionalProducer(conf, self._stop.is_set)
-        if not self._producer.open(self._report):
+        self._producer = TransactionalProducer(conf, stopping)
+        if not self._producer.open(health.wait_for):
             return False
-        on_error = self._on_client_error("consumer")
+        on_error = health.on_client_error("consumer")
         self._sources = Sources(self.spec, self._settings, on_error)
         restore_conf = clients.restore_config(self._settings, self.spec, on_error)
         self._ownership = Ownership(self.spec, cluster, facts, self._sources, restore_conf, self._open_store)
         self._sources.subscribe(self._on_assigned, self._on_revoked, self._on_lost)
         return True
-
-    def _facts(self, cluster: Cluster) -> ClusterFacts | None:
-        changelogs = [self.spec.changelog(table.name) for table in self.spec.tables]
-        deadline: float | None = None
-        while cluster.wait(self._stop.is_set, self._report):
-            deadline = deadline or time.monotonic() + TOPICS_WAIT_S
-            try:
-                facts = cluster.facts(changelogs)
-                self._prepare()
-            except KafkaException as error:
-                self._report(f"waiting for the cluster ({clients.name_of(error)})")
-            except NotReachable as error:
-                self._report(f"waiting for the cluster ({error})")
-            except ConfigurationRefused as refusal:
-                if time.monotonic() > deadline:
-                    raise
-                self._report(str(refusal))
-            else:
-                return facts
-            self._stop.wait(0.1)
-        return None
-
-    def _report(self, reason: str) -> None:
-        """Say what the stage waits for: in its status at once, in the log every five seconds."""
-        self.reason = reason
-        said, at = self._reported
-        if reason != said or time.monotonic() - at > REPORT_S:
-            self._reported = (reason, time.monotonic())
-            log.warning(reason, stage=self.spec.name)
-
-    def _on_client_error(self, kind: str) -> clients.ErrorCallback:
-        def on_error(error: KafkaError) -> None:
-            self.meter.client_error(kind, error)
-            now, what = time.monotonic(), (kind, error.name())
-            if error.fatal() or now - self._client_errors.get(what, -REPORT_S) >= REPORT_S:
-                self._client_errors[what] = now  # hundreds a second while a broker is down
-                level = log.error if error.fatal() else log.info
-                level("kafka client", stage=self.spec.name, client=kind, error=error.name(), text=error.str())
-            if error.code() in {KafkaError._AUTHENTICATION, KafkaError._ALL_BROKERS_DOWN}:  # noqa: SLF001
-                self.reason = f"Kafka: {error.str()}"
-
-        return on_error
 
     def _turn(self) -> None:
         """One poll and what follows from it."""
@@ -281,6 +237,7 @@ class StageLoop:
             cycle=cycle,
             refused=self._verdicts.refused_at(tp),
             traced=self._verdicts.traced,
+            flush=self._producer.put_out_early,
         )
 
     def _await(self, cycle: Cycle, batches: Sequence[Batch]) -> None:
@@ -342,7 +299,7 @@ class StageLoop:
         """Undo the cycle; its records come again, from where they began or from the committed offsets."""
         cycle, self._cycle = self._cycle, None
         if cycle is not None:
-            cycle.dead = True
+            cycle.die()
         if isinstance(error, KafkaException | SystemError):
             error = transaction_aborted(error, outcome_known=True)
         reason = reason or getattr(error, "reason", "error")
@@ -352,7 +309,7 @@ class StageLoop:
         self._verdicts.judge(error, reason, refused, others)
         fenced = isinstance(error, TransactionAborted) and error.verdict is Verdict.FENCED
         clean = not fenced and self._producer.abort()
-        if not clean and not self._producer.open(self._report):
+        if not clean and not self._producer.open(self.health.wait_for):
             return
         if clean and cycle is not None and getattr(error, "outcome_known", True):
             for tp, offset in cycle.first.items():
@@ -397,7 +354,7 @@ class StageLoop:
         cycle = self._cycle
         if cycle is not None:
             try:
-                if self.state == "failed":
+                if self.health.state == "failed":
                     self._producer.abort()
                     self._cycle = None
                 else:
@@ -418,12 +375,16 @@ class StageLoop:
             return
         self._sampled_at = now
         ownership = self._ownership
+        if self._joining_until is None:
+            self._joining_until = now + JOIN_S
         if self._verdicts.trying_again:
-            self.reason = f"trying again after an abort ({self._verdicts.trying_again})"
-        elif ownership.states and not ownership.busy:
-            self.state, self.reason = "running", ""
+            self.health.reason = f"trying again after an abort ({self._verdicts.trying_again})"
         elif ownership.busy:
-            self.state, self.reason = "restoring", "restoring its tables"
+            self.health.become("restoring", "restoring its tables")
+        elif ownership.states:
+            self.health.become("running")
+        elif now > self._joining_until:  # others own all partitions; this one takes over when one of them goes
+            self.health.become("running", "owns no partition")
         self.meter.sample(self.spec, ownership, self._sources, self._positions)
 
 

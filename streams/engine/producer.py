@@ -15,7 +15,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from streams.engine.batch import Batch, Output
-from streams.engine.clients import FORBIDDEN, REFUSALS, Verdict, code_of, is_fencing, name_of, verdict_on
+from streams.engine.clients import FORBIDDEN, REFUSALS, Verdict, code_of, is_fencing, is_rebalance, name_of, verdict_on
 from streams.engine.stage import TP
 from streams.engine.state import WriteSet
 from streams.errors import ConfigurationRefused
@@ -103,6 +103,28 @@ class TransactionalProducer:
         self.in_transaction = True
         # New ones: late reports of an earlier transaction's records must not count against this one's.
         self.refused, self.other_errors = {}, set()
+
+    def put_out_early(self, batch: Batch) -> int:
+        """Produce, on the agent's thread, what its records have put out so far; how many outputs are left.
+
+        A record's outputs are final once it was handled: only the whole transaction can still fail. When the queue
+        is full the rest is left to `put_out`, which waits.
+        """
+        out = batch.out
+        with batch.cycle.lock:
+            if batch.cycle.dead:
+                return len(out)
+            produce = self._open_producer.produce
+            done = 0
+            try:
+                for topic, value, key, partition, timestamp, headers in out:
+                    produce(topic, value, key, partition, None, None, timestamp, headers)
+                    done += 1
+            except (BufferError, KafkaException):
+                pass  # the engine's own thread meets it again in put_out, and judges it
+            finally:
+                del out[:done]
+        return len(out)
 
     def put_out(self, batch: Batch) -> None:
         """Produce what a batch put out; in a traced cycle each record with its origin."""
@@ -283,7 +305,7 @@ def _then(on_last: Callable[[int], None], judge: Callable[..., None]) -> Callabl
 def transaction_aborted(error: BaseException, *, outcome_known: bool) -> TransactionAborted:
     """What a failed call of the producer means for its transaction."""
     verdict = verdict_on(error)
-    reason = "fenced" if is_fencing(error) else "error"
+    reason = "fenced" if is_fencing(error) else "rebalance" if is_rebalance(error) else "error"
     known = outcome_known and verdict is not Verdict.FENCED
     aborted = TransactionAborted(reason, name_of(error), outcome_known=known, verdict=verdict)
     aborted.__cause__ = error

@@ -15,7 +15,7 @@ from streams.errors import ConfigurationRefused
 
 log = structlog.get_logger(__name__)
 
-POLL_RECORDS = 2000
+POLL_RECORDS = 500
 AGENT_ATTEMPTS = 4
 TIMEOUTS_IN_A_ROW = 3
 UNEXPLAINED_IN_A_ROW = 20
@@ -70,7 +70,7 @@ class Verdicts:
         Raises:
             ConfigurationRefused: the worker must stop, and why.
         """
-        if reason == "lost":
+        if reason in {"lost", "rebalance", "revoked"}:
             return
         failures = self._failures[reason] = self._failures.get(reason, 0) + 1
         if isinstance(error, AgentFailed):

@@ -18,7 +18,7 @@ RECORDS = Counter("headrace_records", "Records consumed in committed transaction
 BATCHES = Counter("headrace_batches", "Batches handed to agents.", ["stage"])
 # Transactions committed.
 TRANSACTIONS = Counter("headrace_transactions", "Transactions committed.", ["stage"])
-# Transactions aborted; `reason` is a short fixed word (timeout, fenced, refused, lost, error), no message.
+# Transactions aborted; `reason` is one of agent, timeout, fenced, lost, rebalance, revoked, queue-full, error.
 ABORTS = Counter("headrace_aborts", "Transactions aborted.", ["stage", "reason"])
 # From the first poll of a transaction to its commit, as one observation a transaction.
 CYCLE_SECONDS = Histogram("headrace_cycle_seconds", "Seconds from first poll to commit.", ["stage"])
