@@ -16,6 +16,7 @@ from streams.config import Settings
 from streams.engine.catalogue import open_registry
 from streams.engine.sender import Sender, batch_size_for
 from streams.errors import HeadraceError, InvalidMessage, UsageError
+from streams.messages import headers as names
 from streams.messages.codec import Codec
 from streams.messages.contracts import Contract, load_contracts
 from streams.messages.json_lines import JsonLines
@@ -38,17 +39,19 @@ _LOOK_EVERY = 256  # lines between two looks at the clock
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="JSON lines, one payload each; standard input without it.",
 )
-def send(type_name: str, topic: str, path: Path | None) -> None:
+@click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="A header of every message.")
+def send(type_name: str, topic: str, path: Path | None, headers: tuple[str, ...]) -> None:
     """Send JSON lines as Avro messages of the contract TYPE.
 
     A line that does not fit the contract is reported and left out, the rest is sent; exit 1 then.
     """
     settings = Settings()
+    more = tuple(_header(text) for text in headers)
     topology = load_topology(settings.topology)
     contract = load_contracts(settings.schemas)[type_name]
     admin = connect(settings.kafka_config())
     _require_topic(settings, admin, topology, topic, contract)
-    lines = _json_lines(settings, topology, contract)
+    lines = _json_lines(settings, topology, contract, more)
     batch_size = batch_size_for(admin, topic)
     with path.open("rb") if path else sys.stdin.buffer as file, Sender(settings, topic, batch_size) as sender:
         gc.set_threshold(100_000)  # thousands of messages in flight are alive, not garbage
@@ -77,7 +80,19 @@ def _require_topic(settings: Settings, admin: AdminClient, topology: Topology, t
         raise UsageError(f"unknown topic {topic}: not on the cluster, nor in {settings.topology} (there: {known})")
 
 
-def _json_lines(settings: Settings, topology: Topology, contract: Contract) -> JsonLines:
+def _header(text: str) -> tuple[str, bytes]:
+    """`priority=high` as a header; the attributes of a message are not for the command line to set."""
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise UsageError(f"--header {text}: expected NAME=VALUE, e.g. priority=high")
+    if name.startswith("ce_") or name == names.CONTENT_TYPE:
+        raise UsageError(f"--header {name}: `send` sets this one itself")
+    return name, value.encode()
+
+
+def _json_lines(
+    settings: Settings, topology: Topology, contract: Contract, more: tuple[tuple[str, bytes], ...]
+) -> JsonLines:
     with closing(open_registry(settings)) as registry:
         codec = Codec(load_contracts(settings.schemas), registry.all())
     rules = topology.contracts.get(contract.name) or topology.contracts.get(contract.full_name)
@@ -87,7 +102,7 @@ def _json_lines(settings: Settings, topology: Topology, contract: Contract) -> J
             f"{{{contract.name}: {{key: payload.<field>}}}}); sending without keys, so in no order",
             err=True,
         )
-    return JsonLines(contract, codec, None if rules is None else rules.key, _SOURCE)
+    return JsonLines(contract, codec, None if rules is None else rules.key, _SOURCE, more)
 
 
 class _Report:

@@ -1,8 +1,10 @@
 """`headrace worker [STAGE…]`: run stages in one process, or in several that this one watches."""
 
+import errno
 import sys
 
 import click
+import structlog
 
 from streams.app import choose_stages, load_domain, load_world, stage_apps, stage_specs
 from streams.cli.options import location_options
@@ -12,6 +14,8 @@ from streams.engine.hosting import run_stages
 from streams.errors import ConfigurationRefused, HeadraceError
 from streams.telemetry.logs import configure_logs
 from streams.web.mounting import mount
+
+log = structlog.get_logger(__name__)
 
 
 @click.command()
@@ -31,8 +35,13 @@ def worker(stages: tuple[str, ...], processes: int) -> None:
         sys.exit(run_processes(settings, [spec.name for spec in chosen], processes))
     apps = stage_apps(world, chosen, domain)
     mount(apps[0], apps, settings, known=specs)
+    log.info(
+        "worker", stages=[spec.name for spec in chosen], instance=settings.instance_id, url=settings.advertised_url()
+    )
     failure = run_stages(apps)
     if isinstance(failure, HeadraceError):
         raise failure
+    if isinstance(failure, OSError) and failure.errno == errno.EADDRINUSE:
+        raise ConfigurationRefused(f"port {settings.web_port} is taken; set HEADRACE_WEB_PORT") from failure
     if failure is not None:
         raise ConfigurationRefused(f"the worker stopped: {type(failure).__name__}: {failure}") from failure

@@ -43,6 +43,7 @@ class JsonLines:
         codec: encodes its payloads.
         key_field: where the key is, e.g. `payload.order_id`; None: messages without a key.
         source: their `ce_source`.
+        more: further headers of every message.
         now: the clock.
         new_id: makes a message's id.
 
@@ -57,6 +58,7 @@ class JsonLines:
         codec: Codec,
         key_field: str | None,
         source: str,
+        more: tuple[tuple[str, bytes], ...] = (),
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         new_id: Callable[[], str] = random_uuid,
     ) -> None:
@@ -73,6 +75,7 @@ class JsonLines:
             (names.SOURCE, source.encode()),
             (names.DATA_SCHEMA, f"{registered.subject}/{registered.version}".encode()),
             (names.CONTENT_TYPE, names.AVRO),
+            *more,
         )
 
     def message(self, line: bytes) -> Outgoing:

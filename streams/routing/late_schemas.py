@@ -4,14 +4,17 @@ The registry is asked only for ids that nobody knows, and not often: a flood of 
 of questions, each of which holds up the stage for a tenth of a second.
 """
 
+import queue
+import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from streams.errors import NotReachable, TransientError
+from streams.errors import HeadraceError, NotReachable, TransientError
 from streams.messages.registry import Registered
 
 ASK_AGAIN_S = 10.0  # how long an id stays unknown
 BURST = 5  # questions that may follow one another
+ANSWER_S = 3.0  # of the 8 s that an agent has for a batch
 REFILL_S = 1.0  # seconds for one more
 _REMEMBERED = 10_000
 
@@ -53,12 +56,7 @@ class LateSchemas:
         if self._questions < 1:
             return None
         self._questions -= 1
-        try:
-            found = self._registry.by_id(schema_id)
-        except NotReachable as error:
-            raise TransientError(
-                f"schema id {schema_id} is unknown here, and the registry does not answer: {error}"
-            ) from error
+        found = self._ask(schema_id)
         if found is None:
             if len(self._unknown_since) >= _REMEMBERED:
                 self._unknown_since.clear()
@@ -66,3 +64,24 @@ class LateSchemas:
         else:
             self._unknown_since.pop(schema_id, None)
         return found
+
+    def _ask(self, schema_id: int) -> Registered | None:
+        """Ask in a thread that can be left behind: a registry that hangs must not use up the batch's time."""
+        answers: queue.SimpleQueue[Registered | HeadraceError | None] = queue.SimpleQueue()
+
+        def ask() -> None:
+            try:
+                answers.put(self._registry.by_id(schema_id))
+            except HeadraceError as error:
+                answers.put(error)
+
+        threading.Thread(target=ask, name="late-schema", daemon=True).start()
+        try:
+            answer = answers.get(timeout=ANSWER_S)
+        except queue.Empty:
+            answer = NotReachable(f"no answer in {ANSWER_S:g} s")
+        if isinstance(answer, HeadraceError):
+            raise TransientError(
+                f"schema id {schema_id} is unknown here, and the registry does not answer: {answer}"
+            ) from answer
+        return answer

@@ -21,6 +21,7 @@ SECRET_NAME = re.compile(r"password|passwd|secret|token|authorization|credential
 # `password=x`, `Bearer x` and `https://user:password@host` in text that a library composed.
 SECRET_TEXT = re.compile(r"(?P<name>(?:password|secret)\s*[=:]\s*|bearer\s+|://[^/\s:@]*:)[^\s@,;'\"]+", re.IGNORECASE)
 SHORTEST_SECRET = 4  # striking out every "a" because a password is "a" would hide the log, not the password
+_CRASH = re.compile(r"Crashed reason=|We experienced a crash")
 QUIET_LIBRARIES = ("aiohttp.access", "aiokafka", "asyncio", "faust", "mode", "urllib3")
 
 
@@ -72,8 +73,11 @@ def _take_over(handler: logging.Handler, level: str) -> None:
 
 
 def _speaks_to_operators(record: logging.LogRecord) -> bool:
-    """Drop what libraries log under our names: mode's "[^-Service]: Starting...", and callers' bad requests."""
-    if record.levelno <= logging.INFO and str(record.msg).startswith("[^"):
+    """Drop what libraries log under our names: mode's "[^-Service]: Starting...", and callers' bad requests.
+
+    Its "Crashed" goes too: the engine says once which stage failed and why.
+    """
+    if str(record.msg).startswith("[^") and (record.levelno <= logging.INFO or _CRASH.search(str(record.msg))):
         return logging.getLogger().level <= logging.DEBUG
     error = record.exc_info[1] if record.exc_info else None
     return not (record.name == "aiohttp.server" and 400 <= getattr(error, "code", 500) < 500)  # noqa: PLR2004
