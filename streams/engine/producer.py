@@ -185,13 +185,20 @@ class TransactionalProducer:
 
     def put_changelog(self, writes: WriteSet, on_last: Callable[[int], None], *, traced: bool) -> None:
         """Produce one changelog record per dirty key; `on_last` gets the last one's offset when it is delivered."""
-        table, rows = writes.table, writes.rows
+        table = writes.table
         writes.settle()
-        last = len(rows)
-        for count, (key, value) in enumerate(rows.items(), 1):
-            judge = self._judge(writes.origins.get(key)) if traced or count == last else None
-            call = _then(on_last, judge) if judge is not None and count == last else judge
-            self._produce_when_room((table.changelog, value, key, table.partition, 0, None), call)
+        *items, (last_key, last_value) = writes.rows.items()
+        produce, topic, partition = self._open_producer.produce, table.changelog, table.partition
+        for key, value in items:
+            if traced:
+                self._produce_when_room((topic, value, key, partition, 0, None), self._judge(writes.origins.get(key)))
+                continue
+            try:
+                produce(topic, value, key, partition)
+            except BufferError:
+                self._produce_when_room((topic, value, key, partition, 0, None), None)
+        on_delivery = _then(on_last, self._judge(writes.origins.get(last_key)))
+        self._produce_when_room((topic, last_value, last_key, partition, 0, None), on_delivery)
 
     def poll(self) -> None:
         """Serve delivery reports without waiting."""
