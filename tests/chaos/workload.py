@@ -30,7 +30,7 @@ _SCHEMA = fastavro.parse_schema(
     }
 )
 _PRIORITIES = (b"high", b"normal", b"low")
-_EPOCH_MS = 1_790_000_000_000
+_EPOCH_MS = int(time.time() * 1000)  # recent: brokers delete by record timestamp
 
 
 def key_of(i: int) -> bytes:
