@@ -19,7 +19,9 @@ from streams.config import Settings
 STRUCK_OUT = "***"
 SECRET_NAME = re.compile(r"password|passwd|secret|token|authorization|credential", re.IGNORECASE)
 # `password=x`, `Bearer x` and `https://user:password@host` in text that a library composed.
-SECRET_TEXT = re.compile(r"(?P<name>(?:password|secret)\s*[=:]\s*|bearer\s+|://[^/\s:@]*:)[^\s@,;'\"]+", re.IGNORECASE)
+SECRET_TEXT = re.compile(
+    r"(?P<name>(?:password|secret)\s*[=:]\s*|bearer\s+|://[^/\s:@]*:(?=[^\s/@]+@))[^\s@,;'\"]+", re.IGNORECASE
+)
 SHORTEST_SECRET = 4  # striking out every "a" because a password is "a" would hide the log, not the password
 _CRASH = re.compile(r"Crashed reason=|We experienced a crash")
 QUIET_LIBRARIES = ("aiohttp.access", "aiokafka", "asyncio", "faust", "mode", "urllib3")

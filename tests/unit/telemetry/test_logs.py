@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.config import Settings
-from streams.telemetry.logs import configure_logs
+from streams.telemetry.logs import SECRET_TEXT, configure_logs
 
 Lines = Callable[[], list[dict[str, Any]]]
 
@@ -122,3 +122,8 @@ def test_a_callers_bad_request_leaves_no_trace_in_the_log_but_our_own_failure_do
         except (BadHttpMessage, ValueError):
             logging.getLogger("aiohttp.server").exception("Error handling request")
     assert ["ours" in line["exception"] for line in lines()] == [True]
+
+
+def test_an_address_without_a_password_is_left_alone() -> None:
+    assert SECRET_TEXT.sub(r"\g<name>***", "http://127.0.0.1:6066/page") == "http://127.0.0.1:6066/page"
+    assert "hunter2" not in SECRET_TEXT.sub(r"\g<name>***", "https://me:hunter2@registry:8081/")
