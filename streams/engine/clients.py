@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum, auto
+from typing import TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from streams.config import Settings
 from streams.engine.stage import StageSpec
@@ -13,6 +14,7 @@ TRANSACTION_TIMEOUT_MS = 10_000
 SESSION_TIMEOUT_MS = 6_000  # the broker's group.min.session.timeout.ms by default
 BATCH_SIZE_BYTES = 256 * 1024
 
+Client = TypeVar("Client", Consumer, Producer)
 ErrorCallback = Callable[[KafkaError], None]
 
 # Delivery reports that convict the record; every other failure is the cluster's, not the record's.
@@ -131,15 +133,15 @@ def producer_config(
     }
 
 
-def acquainted(consumer: Consumer) -> Consumer:
-    """The consumer, with the cluster's topics in its memory.
+def acquainted(client: Client) -> Client:
+    """The client, connected and with the cluster's topics in its memory.
 
-    One that has idled looks for the leader of a partition that it is assigned only once a second (librdkafka's topic
-    scan); the first restore and the first record of a follower would wait for that.
+    A consumer that has idled looks for the leader of a partition that it is assigned only once a second (librdkafka's
+    topic scan), and who asks for a coordinator before there is a connection asks again half a second later.
     """
     with suppress(KafkaException):
-        consumer.list_topics(timeout=1)
-    return consumer
+        client.list_topics(timeout=1)
+    return client
 
 
 class Verdict(Enum):

@@ -15,7 +15,17 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from streams.engine.batch import Batch, Output
-from streams.engine.clients import FORBIDDEN, REFUSALS, Verdict, code_of, is_fencing, is_rebalance, name_of, verdict_on
+from streams.engine.clients import (
+    FORBIDDEN,
+    REFUSALS,
+    Verdict,
+    acquainted,
+    code_of,
+    is_fencing,
+    is_rebalance,
+    name_of,
+    verdict_on,
+)
 from streams.engine.stage import TP
 from streams.engine.state import WriteSet
 from streams.errors import ConfigurationRefused
@@ -74,7 +84,7 @@ class TransactionalProducer:
         """
         self.discard()
         self.in_transaction = False
-        self._producer = Producer(self._conf)
+        self._producer = acquainted(Producer(self._conf))
         while not self._stopping():
             try:
                 self._producer.init_transactions(_CALL_TIMEOUT_S)

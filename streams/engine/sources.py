@@ -36,7 +36,7 @@ class Sources:
 
     def __init__(self, spec: StageSpec, settings: Settings, on_error: ErrorCallback) -> None:
         self._spec = spec
-        self._lead = Consumer(lead_config(settings, spec, on_error))
+        self._lead = acquainted(Consumer(lead_config(settings, spec, on_error)))
         followers = Consumer(follower_config(settings, spec, on_error)) if spec.followers else None
         self._followers = acquainted(followers) if followers is not None else None
         self._following: dict[TP, int] = {}
