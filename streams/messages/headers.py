@@ -27,7 +27,6 @@ TRACESTATE: Final = "tracestate"
 SIGNATURE: Final = "x-message-signature"
 
 REQUIRED: Final = (SPECVERSION, ID, TYPE, SOURCE, TIME)
-PRIORITIES: Final = frozenset({"high", "normal", "low"})
 # Only these must be UTF-8; whatever else a message carries passes untouched.
 KNOWN: Final = frozenset(
     {

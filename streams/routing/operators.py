@@ -26,7 +26,6 @@ ORDERINGS: Mapping[str, Compare] = {
 }
 TEXT_OPERATORS = frozenset({"contains", "starts_with", "ends_with", "matches"})
 NEGATED: Mapping[str, str] = {"not_equals": "equals", "not_in": "in"}  # true where the field is missing
-LIST_OPERATORS = frozenset({"in", "not_in", "between"})
 
 
 def is_number(operand: object) -> bool:

@@ -152,7 +152,6 @@ def compile_router(
     paths = Counter(path for route in router.routes for path in payload_paths(route.conditions))
     shared = frozenset(path for path, reads in paths.items() if reads > 1)
     outcomes = [(route, outcome_of(route)) for route in router.routes]
-    outcomes = [(route, outcome_of(route)) for route in router.routes]
     rules: dict[bytes, Rules] = {}
 
     def add(version: Registered) -> None:

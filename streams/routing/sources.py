@@ -13,5 +13,5 @@ def contracts_of(topic: str, topology: Topology, contracts: Contracts) -> tuple[
     declared = topology.topics.get(topic)
     if declared is not None:
         return declared.contracts
-    derived = {f"{aggregate.name}.{part}" for aggregate in topology.aggregates for part in names.AGGREGATE_TOPICS}
+    derived = names.aggregate_topics(aggregate.name for aggregate in topology.aggregates)
     return tuple(contract.full_name for contract in contracts) if topic in derived else ()

@@ -35,6 +35,30 @@ class Change:
 
 
 @dataclass(frozen=True)
+class _NamedChange(Change):
+    """A difference of the thing that is called `name`."""
+
+    name: str
+
+    @property
+    def target(self) -> str:
+        """Its name."""
+        return self.name
+
+
+@dataclass(frozen=True)
+class _ConfigsChange(_NamedChange):
+    """Configs to set: name -> before and after."""
+
+    configs: Mapping[str, tuple[str, str]]
+
+    @property
+    def detail(self) -> str:
+        """Each config, before and after."""
+        return ", ".join(f"{name} {old} -> {new}" for name, (old, new) in sorted(self.configs.items()))
+
+
+@dataclass(frozen=True)
 class CreateTopic(Change):
     """Make a topic."""
 
@@ -55,19 +79,13 @@ class CreateTopic(Change):
 
 
 @dataclass(frozen=True)
-class GrowTopic(Change):
+class GrowTopic(_NamedChange):
     """Add partitions to a topic."""
 
-    name: str
     before: int
     after: int
     action = "grow topic"
     done = "grew topic"
-
-    @property
-    def target(self) -> str:
-        """The topic."""
-        return self.name
 
     @property
     def detail(self) -> str:
@@ -76,24 +94,12 @@ class GrowTopic(Change):
 
 
 @dataclass(frozen=True)
-class ConfigureTopic(Change):
+class ConfigureTopic(_ConfigsChange):
     """Set configs of a topic: name -> before and after."""
 
-    name: str
-    configs: Mapping[str, tuple[str, str]]
     loses: bool = False
     action = "configure topic"
     done = "configured topic"
-
-    @property
-    def target(self) -> str:
-        """The topic."""
-        return self.name
-
-    @property
-    def detail(self) -> str:
-        """Each config, before and after."""
-        return ", ".join(f"{name} {old} -> {new}" for name, (old, new) in sorted(self.configs.items()))
 
     @property
     def destructive(self) -> bool:
@@ -102,17 +108,11 @@ class ConfigureTopic(Change):
 
 
 @dataclass(frozen=True)
-class DeleteTopic(Change):
+class DeleteTopic(_NamedChange):
     """Delete the changelog of a table that is gone."""
 
-    name: str
     action = "delete topic"
     done = "deleted topic"
-
-    @property
-    def target(self) -> str:
-        """The topic."""
-        return self.name
 
     @property
     def detail(self) -> str:
@@ -126,17 +126,11 @@ class DeleteTopic(Change):
 
 
 @dataclass(frozen=True)
-class RegisterContract(Change):
+class RegisterContract(_NamedChange):
     """Register a contract's schema."""
 
-    name: str
     action = "register contract"
     done = "registered contract"
-
-    @property
-    def target(self) -> str:
-        """The contract."""
-        return self.name
 
     @property
     def detail(self) -> str:
@@ -168,38 +162,20 @@ class PresetOffsets(Change):
 
 
 @dataclass(frozen=True)
-class ConfigureGroup(Change):
+class ConfigureGroup(_ConfigsChange):
     """Set configs of a KIP-848 group: name -> before and after."""
 
-    name: str
-    configs: Mapping[str, tuple[str, str]]
     action = "configure group"
     done = "configured group"
 
-    @property
-    def target(self) -> str:
-        """The group."""
-        return self.name
-
-    @property
-    def detail(self) -> str:
-        """Each config, before and after."""
-        return ", ".join(f"{name} {old} -> {new}" for name, (old, new) in sorted(self.configs.items()))
-
 
 @dataclass(frozen=True)
-class Refused(Change):
+class Refused(_NamedChange):
     """What the topology asks for and cannot be had; nothing at all is applied while one stands."""
 
-    name: str
     why: str
     action = "refused"
     done = "refused"
-
-    @property
-    def target(self) -> str:
-        """What it is about."""
-        return self.name
 
     @property
     def detail(self) -> str:

@@ -105,12 +105,9 @@ def desired_groups(topology: Topology, stages: Sequence[Stage]) -> dict[str, Des
     for router in topology.routers:
         for route in router.routes:
             for destination in route.destinations:
-                topic = destination.topic
-                if destination.kind == "queue":
-                    groups.setdefault(topic, DesiredGroup(topic, (topic,), "start"))
-                elif destination.subscription:
-                    name = names.subscription_group(topic, destination.subscription)
-                    groups.setdefault(name, DesiredGroup(name, (topic,), "end"))
+                if name := destination.group:
+                    start: Literal["start", "end"] = "start" if destination.kind == "queue" else "end"
+                    groups.setdefault(name, DesiredGroup(name, (destination.topic,), start))
     return groups
 
 

@@ -62,12 +62,10 @@ class _Chart:
     def _destination(self, destination: Destination, route_node: str) -> None:
         topic = self._node("topic", destination.topic, "[(", ")]")
         self._edge(route_node, topic)
-        if destination.kind == "queue":
-            self._edge(topic, self._node("group", destination.topic, "([", "])", f"queue {destination.topic}"))
-        elif destination.subscription:
-            group = names.subscription_group(destination.topic, destination.subscription)
-            label = f"subscription {destination.subscription}"
-            self._edge(topic, self._node("group", group, "([", "])", label))
+        if destination.group:
+            is_queue = destination.kind == "queue"
+            label = f"queue {destination.topic}" if is_queue else f"subscription {destination.subscription}"
+            self._edge(topic, self._node("group", destination.group, "([", "])", label))
 
 
 def _escaped(text: str) -> str:

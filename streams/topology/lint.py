@@ -37,7 +37,7 @@ def lint(topology: Topology, contracts: ContractNames) -> list[Finding]:
 
 
 def _topic_names(topology: Topology) -> Iterator[Finding]:
-    derived = {f"{aggregate.name}.{part}" for aggregate in topology.aggregates for part in names.AGGREGATE_TOPICS}
+    derived = names.aggregate_topics(aggregate.name for aggregate in topology.aggregates)
     by_metric_name: dict[str, Topic] = {}
     for name, topic in topology.topics.items():
         if not names.is_legal_topic(name):
@@ -84,9 +84,7 @@ def _no_contract(name: str) -> str:
 
 
 def _undeclared(topology: Topology) -> Iterator[Finding]:
-    known = set(topology.topics) | {
-        f"{aggregate.name}.{part}" for aggregate in topology.aggregates for part in names.AGGREGATE_TOPICS
-    }
+    known = topology.topics.keys() | names.aggregate_topics(aggregate.name for aggregate in topology.aggregates)
     for reference in topic_references(topology):
         if reference.topic not in known:
             yield reference.owner.finding(_not_declared(reference), reference.key)

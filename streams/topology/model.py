@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, Self
 
+from streams.topology import names
 from streams.topology.conditions import AllOf, AnyOf, Comparison, Condition, Not, Operator, Scalar
 from streams.topology.domain import Aggregate, Projection, Saga
 from streams.topology.integration import Call, ConversionMapping, Pattern, Transformation
@@ -103,6 +104,13 @@ class Destination(Located):
     def from_written(cls, *, queue: str | None = None, topic: str | None = None, **rest: Any) -> Self:
         """Destination of a file's mapping, which has exactly one of `queue` and `topic`."""
         return cls(topic=queue or topic or "", kind="queue" if queue else "topic", **rest)
+
+    @property
+    def group(self) -> str | None:
+        """Consumer group of its readers; None for a topic without a named one."""
+        if self.kind == "queue":
+            return self.topic
+        return names.subscription_group(self.topic, self.subscription) if self.subscription else None
 
 
 @dataclass(frozen=True, kw_only=True)

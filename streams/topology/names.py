@@ -1,6 +1,7 @@
 """Names of the topics and groups that Headrace derives, which nobody may spell by hand; Kafka's rules for names."""
 
 import re
+from collections.abc import Iterable
 
 RESERVED_PREFIX = "headrace."
 SCHEMAS_TOPIC = "headrace.schemas"
@@ -16,8 +17,7 @@ SHARED_TOPICS = (
     "headrace.sagas",
     "headrace.sagas.signals",
 )
-# What an aggregate's topics are called: `<name>.commands`, ...
-AGGREGATE_TOPICS = ("commands", "events", "replies")
+_AGGREGATE_TOPICS = ("commands", "events", "replies")
 
 # org.apache.kafka.common.internals.Topic: LEGAL_CHARS and MAX_NAME_LENGTH.
 LONGEST_TOPIC = 249
@@ -43,6 +43,11 @@ def dead_letter_topic(stage: str) -> str:
 def redrive_topic(stage: str) -> str:
     """Topic through which dead letters return to their stage."""
     return f"headrace.{stage}.redrive"
+
+
+def aggregate_topics(aggregates: Iterable[str]) -> frozenset[str]:
+    """Topics of the aggregates of these names: `<name>.commands`, `<name>.events`, `<name>.replies`."""
+    return frozenset(f"{aggregate}.{part}" for aggregate in aggregates for part in _AGGREGATE_TOPICS)
 
 
 def subscription_group(topic: str, subscription: str) -> str:

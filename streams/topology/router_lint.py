@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from streams.topology import names
 from streams.topology.findings import Finding
 from streams.topology.model import Route, Router, Topology
 
@@ -71,13 +70,7 @@ def _groups(topology: Topology) -> Iterator[Finding]:
     for router in topology.routers:
         for route in router.routes:
             for destination in route.destinations:
-                if destination.kind == "queue":
-                    group, reader = destination.topic, ("queue", destination.topic)
-                elif destination.subscription:
-                    group = names.subscription_group(destination.topic, destination.subscription)
-                    reader = (destination.subscription, destination.topic)
-                else:
-                    continue
-                if readers.setdefault(group, reader) != reader:
+                group, reader = destination.group, (destination.kind, destination.topic)
+                if group and readers.setdefault(group, reader) != reader:
                     what = f"consumer group {group!r} for two readers"
                     yield destination.finding(f"{what}; each would get a part only; rename one")
