@@ -124,8 +124,8 @@ class _Comparison:
 _BODIES = {
     "record": _Comparison._fields,
     "error": _Comparison._fields,
-    "enum": _Comparison._symbols,  # noqa: SLF001
-    "fixed": _Comparison._size,  # noqa: SLF001
+    "enum": _Comparison._symbols,  # noqa: SLF001 of this module
+    "fixed": _Comparison._size,  # noqa: SLF001 of this module
 }
 
 

@@ -16,7 +16,8 @@ from fastavro.read import SchemaResolutionError
 from streams.errors import ConfigurationRefused, InvalidMessage
 from streams.messages.avsc import Schema, kind_of, named_types
 from streams.messages.defaults import with_python_defaults
-from streams.messages.skip_source import FRAME_SIZE, NotSkippable, Skips, Source
+from streams.messages.framing import FRAME_SIZE
+from streams.messages.skip_source import NotSkippable, Skips, Source
 
 Decode = Callable[[bytes], dict[str, Any]]
 

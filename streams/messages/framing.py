@@ -5,7 +5,7 @@ import struct
 from streams.errors import InvalidMessage
 
 MAGIC = 0
-HEADER_SIZE = 5
+FRAME_SIZE = 5  # bytes before the Avro value
 _HEADER = struct.Struct(">BI")
 
 
@@ -26,7 +26,7 @@ def schema_id_of(value: bytes | None) -> int:
         raise InvalidMessage(
             f"expected magic byte 0x00, got 0x{value[0]:02x}; values are framed as Confluent's serializers do"
         )
-    if len(value) < HEADER_SIZE:
+    if len(value) < FRAME_SIZE:
         raise InvalidMessage(f"expected a magic byte and 4 bytes of schema id, got {len(value)} bytes")
     schema_id: int = _HEADER.unpack_from(value)[1]
     return schema_id

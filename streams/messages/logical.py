@@ -41,7 +41,8 @@ def logical_reader(schema: object) -> LogicalReader | None:
     """The function that finishes a value of this schema, or None where the primitive value is it."""
     if not isinstance(schema, Mapping) or "logicalType" not in schema:
         return None
-    return fastavro.read.LOGICAL_READERS.get(f"{schema['type']}-{schema['logicalType']}")  # type: ignore[no-any-return]
+    found: LogicalReader | None = fastavro.read.LOGICAL_READERS.get(f"{schema['type']}-{schema['logicalType']}")
+    return found
 
 
 def logical_type(schema: object) -> str | None:

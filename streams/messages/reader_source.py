@@ -18,9 +18,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from streams.messages.avsc import Schema, kind_of
+from streams.messages.framing import FRAME_SIZE
 from streams.messages.leaf_source import is_leaf, write_leaf
 from streams.messages.paths import EVERY, MISSING, Step
-from streams.messages.skip_source import FRAME_SIZE, MAX_LOOPS, RECORDS, NotSkippable, Skips, Source
+from streams.messages.skip_source import MAX_LOOPS, RECORDS, NotSkippable, Skips, Source
 
 
 @dataclass

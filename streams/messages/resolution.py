@@ -5,6 +5,7 @@ fastavro, which knows defaults and promotions.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from streams.messages.avsc import Schema, identity, kind_of, named_types
@@ -69,17 +70,16 @@ class _Walk:
 
 
 def _field(record: Schema, step: Step) -> dict[str, Any]:
-    found = next((each for each in record["fields"] if each["name"] == step), None)
-    if found is None:
-        raise NotSkippable
-    return found  # type: ignore[no-any-return]
+    fields: list[dict[str, Any]] = record["fields"]
+    for each in fields:
+        if each["name"] == step:
+            return each
+    raise NotSkippable
 
 
 def _writers_field(writer: Schema, newest: Schema, step: Step) -> dict[str, Any]:
     """The field that the writer knew by this name, or by a name that the newest version lists as an alias."""
-    mine = _field(newest, step)
-    for name in (step, *mine.get("aliases", ())):
-        for each in writer["fields"]:
-            if each["name"] == name:
-                return each  # type: ignore[no-any-return]
+    for name in (step, *_field(newest, step).get("aliases", ())):
+        with suppress(NotSkippable):
+            return _field(writer, name)
     raise NotSkippable

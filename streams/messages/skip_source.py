@@ -13,7 +13,6 @@ from streams.messages.avsc import NAMED, PRIMITIVES, Schema, kind_of, named_type
 
 MAX_NESTING = 200  # values of a recursive type inside each other
 RECORDS = frozenset({"record", "error"})
-FRAME_SIZE = 5  # bytes before the Avro value: framing.py
 MAX_LOOPS = 8  # around each other; Python nests 20 blocks, a loop over blocks of items is two
 _INLINE_LOOPS = 2  # a skipped array inside more loops becomes a function
 _ONE_BYTE_BRANCHES = 64  # unions whose branch number takes one byte

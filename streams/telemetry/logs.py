@@ -82,7 +82,7 @@ def _speaks_to_operators(record: logging.LogRecord) -> bool:
     if str(record.msg).startswith("[^") and (record.levelno <= logging.INFO or _CRASH.search(str(record.msg))):
         return logging.getLogger().level <= logging.DEBUG
     error = record.exc_info[1] if record.exc_info else None
-    return not (record.name == "aiohttp.server" and 400 <= getattr(error, "code", 500) < 500)  # noqa: PLR2004
+    return not (record.name == "aiohttp.server" and 400 <= getattr(error, "code", 500) < 500)  # noqa: PLR2004 HTTP 4xx
 
 
 def _renderer(settings: Settings, handler: "logging.StreamHandler[TextIO]") -> Processor:

@@ -10,7 +10,7 @@ from prometheus_client import Counter, Gauge, disable_created_metrics
 from streams.telemetry.histogram import Histogram
 
 # Without it each counter has a second series, its time of birth, that no dashboard or alert of ours reads.
-disable_created_metrics()  # type: ignore[no-untyped-call]
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types here
 
 # Records that committed transactions have consumed. Aborted ones are not counted: they come again.
 RECORDS = Counter("headrace_records", "Records consumed in committed transactions.", ["stage"])

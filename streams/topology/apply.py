@@ -154,7 +154,7 @@ def _await_none(remaining: Callable[[], list[str]], what: str) -> None:
 
 
 def _has_leaders(topic: object, count: int) -> bool:
-    partitions = list(topic.partitions.values()) if topic else []  # type: ignore[attr-defined]
+    partitions = list(topic.partitions.values()) if topic else []  # type: ignore[attr-defined]  # TopicMetadata is untyped
     return len(partitions) >= count and all(partition.leader >= 0 for partition in partitions)
 
 

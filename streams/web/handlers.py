@@ -13,6 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from streams.telemetry import metrics
 from streams.web import openapi
+from streams.web.answers import OK
 from streams.web.bodies import Body, Liveness, Table, TableList, Value, ValueList
 from streams.web.hop import FORWARDED, PARTITIONS, Asked
 from streams.web.overview import Overview
@@ -23,7 +24,6 @@ from streams.web.reading import Reading
 from streams.web.refusals import RETRY_AFTER_SECONDS, Refusal
 from streams.web.stages import ServedStage, TableOfStage
 
-OK = 200
 UNAVAILABLE = 503
 
 
@@ -82,12 +82,12 @@ class Handlers:
     async def livez(self, _request: web.Request) -> web.Response:
         """Whether the process lives: it answers, and no stage has failed."""
         live = all(stage.status().state != "failed" for stage in self.stages)
-        return json_response(Liveness(live=live), 200 if live else UNAVAILABLE)
+        return json_response(Liveness(live=live), OK if live else UNAVAILABLE)
 
     async def readyz(self, _request: web.Request) -> web.Response:
         """Whether every stage of this worker runs with its tables restored."""
         body = readiness_of([stage.status() for stage in self.stages])
-        return json_response(body, 200 if body.ready else UNAVAILABLE)
+        return json_response(body, OK if body.ready else UNAVAILABLE)
 
     async def metrics(self, _request: web.Request) -> web.Response:
         """Prometheus metrics of this process."""

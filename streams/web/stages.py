@@ -1,4 +1,3 @@
-# ruff: noqa: D102 the properties say by their names what they are
 """What the web server needs from the stages of its process; the engine's StageApp is one of these.
 
 Knows no Faust: the tests serve plain classes through the same doors.
@@ -16,11 +15,19 @@ class Row(Protocol):
     """A committed row; `position` is `topic/partition=offset` of the record that made it."""
 
     @property
-    def key(self) -> bytes: ...
+    def key(self) -> bytes:
+        """As in the changelog."""
+        ...
+
     @property
-    def value(self) -> object: ...
+    def value(self) -> object:
+        """As JSON says it."""
+        ...
+
     @property
-    def position(self) -> str: ...
+    def position(self) -> str:
+        """How far the source had been read."""
+        ...
 
 
 class Reads(Protocol):
