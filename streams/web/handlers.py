@@ -20,9 +20,9 @@ from streams.web.overview import Overview
 from streams.web.paging import Keyed, Page
 from streams.web.parameters import key_of, partitions_of, query, scan_of, table_and_key, text_of
 from streams.web.readiness import readiness_of
-from streams.web.reading import Reading
 from streams.web.refusals import RETRY_AFTER_SECONDS, Refusal
 from streams.web.stages import ServedStage, TableOfStage
+from streams.web.table_reader import TableReader
 
 UNAVAILABLE = 503
 
@@ -35,13 +35,13 @@ class Handlers:
         stages: those that run in this process.
         tables: all of the topology, by full name.
         overview: the stages of all workers.
-        reading: the rows of all workers.
+        reader: the rows of all workers.
     """
 
     stages: tuple[ServedStage, ...]
     tables: dict[str, TableOfStage]
     overview: Overview
-    reading: Reading
+    reader: TableReader
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Add all paths."""
@@ -69,7 +69,7 @@ class Handlers:
         """Rows of a table in key order."""
         name, _key = table_and_key(request.rel_url.raw_path)
         scan = scan_of(request.rel_url.raw_query_string)
-        page = await self.reading.scan(self._table(name), scan, _asked(request))
+        page = await self.reader.scan(self._table(name), scan, _asked(request))
         return json_response(list_body(page))
 
     async def get_row(self, request: web.Request) -> web.Response:
@@ -77,7 +77,7 @@ class Handlers:
         name, key = table_and_key(request.rel_url.raw_path)
         table = self._table(name)
         query(request.rel_url.raw_query_string, ())
-        return json_response(value_body(await self.reading.get(table, key_of(key), _asked(request))))
+        return json_response(value_body(await self.reader.get(table, key_of(key), _asked(request))))
 
     async def livez(self, _request: web.Request) -> web.Response:
         """Whether the process lives: it answers, and no stage has failed."""

@@ -15,7 +15,7 @@ from streams.engine.stage import StageSpec
 from streams.errors import NotReachable
 from streams.web.access import Access
 from streams.web.directory import HOP_SECONDS, Directory
-from streams.web.site import attach
+from streams.web.server import attach
 
 
 def mount(host_app: StageApp, stages: Sequence[StageApp], settings: Settings, *, known: Sequence[StageSpec]) -> None:

@@ -12,7 +12,7 @@ from streams.engine.status import StageStatus
 
 
 class Row(Protocol):
-    """A committed row; `position` is `topic/partition=offset` of the record that made it."""
+    """A committed row; `position` says how far the table had followed its lead: `topic/partition=offset`."""
 
     @property
     def key(self) -> bytes:
@@ -26,7 +26,7 @@ class Row(Protocol):
 
     @property
     def position(self) -> str:
-        """How far the source had been read."""
+        """`topic/partition=offset`."""
         ...
 
 

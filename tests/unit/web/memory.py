@@ -20,7 +20,7 @@ from streams.engine.status import PartitionStatus, StageStatus
 from streams.web import openapi
 from streams.web.access import Access
 from streams.web.directory import Directory
-from streams.web.site import attach
+from streams.web.server import attach
 
 PARTITIONS = 4
 ORDERS = StageSpec("orders", ("orders.commands",), (TableSpec("state", by="key"),))

@@ -12,28 +12,28 @@ from streams.web.hop import Asked
 from streams.web.html import CONTENT_SECURITY_POLICY, Lookup, PageView, TableView, render
 from streams.web.overview import Overview
 from streams.web.parameters import Scan, key_of, query
-from streams.web.reading import Reading
 from streams.web.refusals import Refusal
 from streams.web.stages import TableOfStage
+from streams.web.table_reader import TableReader
 
 ROWS_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class FrontPage:
     """The handler of `/`.
 
     Args:
         own_url: this worker's advertised address.
         tables: all of the topology, by full name.
         overview: the stages of all workers.
-        reading: the rows of all workers.
+        reader: the rows of all workers.
     """
 
     own_url: str
     tables: dict[str, TableOfStage]
     overview: Overview
-    reading: Reading
+    reader: TableReader
 
     async def show(self, request: web.Request) -> web.Response:
         """Answer `/`, and `/?table=&key=` of its form."""
@@ -59,7 +59,7 @@ class Page:
             return Lookup(name, key, refusal="the topology has no such table")
         target = f"/api/tables/{quote(name, safe='')}/{quote(key, safe='')}"
         try:
-            row = await self.reading.get(self.tables[name], key_of(key), Asked(target, authorization=authorization))
+            row = await self.reader.get(self.tables[name], key_of(key), Asked(target, authorization=authorization))
         except Refusal as refusal:
             return Lookup(name, key, refusal=str(refusal))
         return Lookup(name, key, value=value_body(row))
@@ -67,7 +67,7 @@ class Page:
     async def _first_rows(self, table: TableOfStage, authorization: str | None) -> TableView:
         target = f"/api/tables/{quote(table.name, safe='')}?limit={ROWS_SHOWN}"
         try:
-            page = await self.reading.scan(table, Scan(limit=ROWS_SHOWN), Asked(target, authorization=authorization))
+            page = await self.reader.scan(table, Scan(limit=ROWS_SHOWN), Asked(target, authorization=authorization))
         except Refusal as refusal:
             return TableView(table_body(table), None, str(refusal))
         return TableView(table_body(table), list_body(page))

@@ -26,7 +26,7 @@ LocalRead = Callable[[Reads, int], T]
 RemoteRead = Callable[[Answer], T]
 
 
-class Reading:
+class TableReader:
     """Reads tables of all stages of the topology.
 
     Args:

@@ -9,13 +9,13 @@ from streams.engine.stage import StageSpec
 from streams.web.access import Access
 from streams.web.bodies import Error, ErrorDetail
 from streams.web.directory import Directory
+from streams.web.front_page import FrontPage
 from streams.web.handlers import Handlers
 from streams.web.hop import Hop
 from streams.web.overview import Overview
-from streams.web.page import Page
-from streams.web.reading import Reading
 from streams.web.refusals import Refusal
 from streams.web.stages import ServedStage, tables_of
+from streams.web.table_reader import TableReader
 
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",
@@ -46,9 +46,9 @@ def attach(
     by_name = {stage.spec.name: stage for stage in stages}
     tables = tables_of(known)
     overview = Overview(by_name, known, directory, hop)
-    reading = Reading(by_name, directory, hop)
-    Handlers(tuple(stages), tables, overview, reading).add_to(app.router)
-    app.router.add_get("/", Page(own_url, tables, overview, reading).show)
+    reader = TableReader(by_name, directory, hop)
+    Handlers(tuple(stages), tables, overview, reader).add_to(app.router)
+    app.router.add_get("/", FrontPage(own_url, tables, overview, reader).show)
     app.middlewares.extend((_refusals_as_json, _admitting(access)))
     app.on_response_prepare.append(_secure)
 
