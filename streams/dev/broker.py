@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from streams.dev.distribution import Distribution
-from streams.dev.layout import Layout, Node, Settings, embedded_settings
+from streams.dev.layout import BrokerSettings, Layout, Node, embedded_settings
 from streams.dev.processes import Process, launch
 from streams.errors import HeadraceError
 
@@ -35,7 +35,7 @@ class Broker(Protocol):
     def identity(self) -> str:
         """What tells it from all others: `pid:start time`, or a container's id; empty when it never ran."""
 
-    def start(self, overrides: Settings) -> None:
+    def start(self, overrides: BrokerSettings) -> None:
         """Start it on its own port and data; does not wait until it answers."""
 
     def stop(self) -> None:
@@ -102,7 +102,7 @@ class JavaBroker:
         """`pid:start time` of its last process."""
         return str(self.process or "")
 
-    def start(self, overrides: Settings) -> None:
+    def start(self, overrides: BrokerSettings) -> None:
         """Start it, formatting its data folder the first time."""
         settings = embedded_settings(self._layout, self.node, self._data, overrides)
         self._properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))

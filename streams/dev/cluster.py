@@ -13,11 +13,11 @@ from typing import Self
 from confluent_kafka.admin import AdminClient
 
 from streams.dev.broker import Broker, BrokerFailed
-from streams.dev.brokers import Hosting, Wanted, choose_hosting
 from streams.dev.distribution import Say
 from streams.dev.layout import Layout, free_nodes, new_layout
 from streams.dev.ports import is_free
 from streams.dev.readiness import admin_client, answers, await_condition, group_coordinator_answers, in_sync
+from streams.dev.runtime import Runtime, Wanted, choose_runtime
 
 READY_S = 60.0
 PORT_ATTEMPTS = 3
@@ -80,7 +80,7 @@ class KafkaCluster:
     def find(self) -> Self:
         """See the cluster that `folder` holds, running or not, and change nothing."""
         layout = Layout.load(self.folder / LAYOUT)
-        self._arrange(choose_hosting(self._wanted, layout.kind), layout)
+        self._arrange(choose_runtime(self._wanted, layout.kind), layout)
         return self
 
     def _settle(self) -> None:
@@ -91,18 +91,18 @@ class KafkaCluster:
             if self._alive() or all(map(is_free, self.layout.ports)):
                 return
             layout = replace(self.layout, nodes=free_nodes(self.size))
-            hosting = choose_hosting(self._wanted, layout.kind)
+            runtime = choose_runtime(self._wanted, layout.kind)
         else:
             self.folder.mkdir(parents=True, exist_ok=True)
-            hosting = choose_hosting(self._wanted)
-            layout = new_layout(self.size, hosting.host, hosting.kind)
+            runtime = choose_runtime(self._wanted)
+            layout = new_layout(self.size, runtime.host, runtime.kind)
         layout.save(path)
-        self._arrange(hosting, layout)
+        self._arrange(runtime, layout)
 
-    def _arrange(self, hosting: Hosting, layout: Layout) -> None:
+    def _arrange(self, runtime: Runtime, layout: Layout) -> None:
         self._layout = layout
         self.size = len(layout.nodes)
-        self.brokers = {node.id: hosting.make(layout, node) for node in layout.nodes}
+        self.brokers = {node.id: runtime.make(layout, node) for node in layout.nodes}
 
     def _alive(self) -> set[int]:
         return {node for node, broker in self.brokers.items() if broker.alive()}

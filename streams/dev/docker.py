@@ -13,7 +13,7 @@ from typing import Any
 
 from streams.dev.broker import last_error
 from streams.dev.distribution import KAFKA_VERSION
-from streams.dev.layout import Layout, Node, Settings, as_environment, container_settings
+from streams.dev.layout import BrokerSettings, Layout, Node, as_environment, container_settings
 from streams.errors import ConfigurationRefused
 
 IMAGE = f"apache/kafka:{KAFKA_VERSION}"
@@ -68,7 +68,7 @@ class DockerBroker:
         self._layout = layout
         self._heap_mb = heap_mb
         self._leashed = leashed
-        self._overrides: Settings = {}
+        self._overrides: BrokerSettings = {}
         self._name = f"headrace-{layout.cluster_id}-{node.id}"
         existing = _engine().client.containers.list(all=True, filters={"name": f"^/{self._name}$"})
         self._container: Any = existing[0] if existing else None
@@ -78,7 +78,7 @@ class DockerBroker:
         """Id of its container."""
         return str(self._container.id) if self._container else ""
 
-    def start(self, overrides: Settings) -> None:
+    def start(self, overrides: BrokerSettings) -> None:
         """Make the container, or start the existing one again: it keeps its data, settings and port."""
         if self._container is None:
             self._container, self._overrides = self._make(overrides), dict(overrides)
@@ -87,7 +87,7 @@ class DockerBroker:
         else:
             self._container.start()
 
-    def _make(self, overrides: Settings) -> Any:
+    def _make(self, overrides: BrokerSettings) -> Any:
         from testcontainers.core.config import testcontainers_config  # noqa: PLC0415 optional
         from testcontainers.core.container import DockerContainer  # noqa: PLC0415 optional
 

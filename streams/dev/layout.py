@@ -9,7 +9,7 @@ from pathlib import Path
 
 from streams.dev.ports import free_ports
 
-Settings = Mapping[str, str]
+BrokerSettings = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def cluster_settings(brokers: int) -> dict[str, str]:
     }
 
 
-def embedded_settings(layout: Layout, node: Node, data: Path, overrides: Settings) -> dict[str, str]:
+def embedded_settings(layout: Layout, node: Node, data: Path, overrides: BrokerSettings) -> dict[str, str]:
     """Contents of server.properties for a broker on this machine."""
     client, controller = f"{layout.host}:{node.port}", f"{layout.host}:{node.controller_port}"
     voters = ",".join(f"{each.id}@{layout.host}:{each.controller_port}" for each in layout.nodes)
@@ -115,7 +115,7 @@ def embedded_settings(layout: Layout, node: Node, data: Path, overrides: Setting
     }
 
 
-def container_settings(layout: Layout, node: Node, overrides: Settings) -> dict[str, str]:
+def container_settings(layout: Layout, node: Node, overrides: BrokerSettings) -> dict[str, str]:
     """The same for a container: `kafka-<id>` to its peers, a mapped port of `host` to clients."""
     voters = ",".join(f"{each.id}@kafka-{each.id}:9093" for each in layout.nodes)
     return {
@@ -130,7 +130,7 @@ def container_settings(layout: Layout, node: Node, overrides: Settings) -> dict[
     }
 
 
-def as_environment(settings: Settings) -> dict[str, str]:
+def as_environment(settings: BrokerSettings) -> dict[str, str]:
     """How the apache/kafka image takes settings: `log.dirs` is KAFKA_LOG_DIRS (_ doubled, - tripled)."""
     return {
         "KAFKA_" + name.replace("_", "__").replace("-", "___").replace(".", "_").upper(): value

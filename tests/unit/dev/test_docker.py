@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.dev.brokers import Wanted, choose_hosting
 from streams.dev.docker import engine_answers
+from streams.dev.runtime import Wanted, choose_runtime
 from streams.errors import NotReachable
 
 
@@ -36,5 +36,5 @@ def test_no_client_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_data_that_is_in_docker_is_not_started_elsewhere(tmp_path: Path) -> None:
     wanted = Wanted(tmp_path, heap_mb=256, leashed=True, say=lambda _line: None)
     with pytest.raises(NotReachable, match="no engine answers"):
-        choose_hosting(wanted, "docker")
-    assert choose_hosting(wanted, "java").kind == "java"
+        choose_runtime(wanted, "docker")
+    assert choose_runtime(wanted, "java").kind == "java"

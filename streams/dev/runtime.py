@@ -18,8 +18,8 @@ TRAINING_HEAP_MB = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Hosting:
-    """Where brokers run.
+class Runtime:
+    """What runs brokers.
 
     Args:
         kind: `docker` or `java`.
@@ -49,7 +49,7 @@ class Wanted:
     say: Say
 
 
-def choose_hosting(wanted: Wanted, kind: str | None = None) -> Hosting:
+def choose_runtime(wanted: Wanted, kind: str | None = None) -> Runtime:
     """Docker or Java, by what this machine has (or `kind`, to stay with what existing data was made by).
 
     Raises:
@@ -60,9 +60,9 @@ def choose_hosting(wanted: Wanted, kind: str | None = None) -> Hosting:
             f"the Kafka of {wanted.folder} is in Docker, and no engine answers; start it, or delete the folder"
         )
     if kind != "java" and docker.engine_answers():
-        return Hosting("docker", docker.engine_host(), partial(_docker_broker, wanted))
+        return Runtime("docker", docker.engine_host(), partial(_docker_broker, wanted))
     distribution = cache(partial(prepare, _run_once, wanted.say))
-    return Hosting("java", "127.0.0.1", partial(_java_broker, wanted, distribution))
+    return Runtime("java", "127.0.0.1", partial(_java_broker, wanted, distribution))
 
 
 def _docker_broker(wanted: Wanted, layout: Layout, node: Node) -> Broker:
