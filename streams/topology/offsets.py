@@ -52,7 +52,7 @@ def _errors(future: object) -> list[KafkaError]:
 
 
 def _targets(admin: AdminClient, change: PresetOffsets) -> list[TopicPartition]:
-    spec = {"start": OffsetSpec.earliest, "end": OffsetSpec.latest}[change.start]()  # type: ignore[no-untyped-call]
+    spec = {"start": OffsetSpec.earliest, "end": OffsetSpec.latest}[change.start]()  # type: ignore[no-untyped-call]  # no types
     wanted = {TopicPartition(change.topic, partition): spec for partition in change.partitions}
 
     def ask() -> list[TopicPartition]:

@@ -7,9 +7,8 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from streams.config import Settings
 from streams.engine.group_offsets import committed_offsets
-from streams.errors import HeadraceError, NotReachable
-
-_REQUEST_S = 10.0
+from streams.errors import HeadraceError
+from streams.topology.connection import REQUEST_S, connect, failure, list_topics, once_settled, result_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,56 +28,57 @@ def records_in(settings: Settings, topic: str) -> int:
     """How many records `topic` holds: 0 where there is no such topic.
 
     Raises:
-        NotReachable: the broker did not answer.
+        HeadraceError: Kafka refused or did not answer.
     """
-    admin = AdminClient({**settings.kafka_config(), "log_level": 3})
-    try:
-        return sum(_ends(admin, _partitions(admin, topic)))
-    except KafkaException as error:
-        raise _unanswered(error) from None
+    admin = connect(settings.kafka_config())
+    return sum(_ends(admin, _partitions(admin, topic)))
 
 
 def _partitions(admin: AdminClient, topic: str) -> list[TopicPartition]:
-    known = admin.list_topics(timeout=_REQUEST_S).topics
+    known = list_topics(admin).topics
     return [TopicPartition(topic, partition) for partition in known[topic].partitions] if topic in known else []
 
 
 def _ends(admin: AdminClient, partitions: list[TopicPartition]) -> list[int]:
-    wanted = {partition: OffsetSpec.latest() for partition in partitions}  # type: ignore[no-untyped-call]
-    futures = admin.list_offsets(wanted, request_timeout=_REQUEST_S) if wanted else {}
-    return [future.result().offset for future in futures.values()]
+    if not partitions:
+        return []
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the library has no types here
+    wanted = dict.fromkeys(partitions, latest)
+
+    def ask() -> list[int]:
+        futures = admin.list_offsets(wanted, request_timeout=REQUEST_S)
+        return [result_of(future).offset for future in futures.values()]
+
+    return once_settled(ask, f"reading where {partitions[0].topic} ends")
 
 
 class GroupProgress:
     """Asks for the progress of `group` through `topic`.
 
     Raises:
-        HeadraceError: there is no such topic.
-        NotReachable: the broker did not answer.
+        HeadraceError: there is no such topic, or Kafka refused or did not answer.
     """
 
     def __init__(self, settings: Settings, group: str, topic: str) -> None:
-        self._admin = AdminClient({**settings.kafka_config(), "log_level": 3})
-        self._group = group
         self._kafka_config = settings.kafka_config()
-        try:
-            self._partitions = _partitions(self._admin, topic)
-        except KafkaException as error:
-            raise _unanswered(error) from None
+        self._admin = connect(self._kafka_config)
+        self._group = group
+        self._partitions = _partitions(self._admin, topic)
         if not self._partitions:
             raise HeadraceError(f"the demo needs topic {topic}, which this topology does not declare")
 
     def now(self) -> Progress:
-        """Progress at this moment."""
-        try:
-            return Progress(self._committed(), sum(_ends(self._admin, self._partitions)))
-        except KafkaException as error:
-            raise _unanswered(error) from None
+        """Progress at this moment.
+
+        Raises:
+            HeadraceError: Kafka refused or did not answer.
+        """
+        return Progress(self._committed(), sum(_ends(self._admin, self._partitions)))
 
     def _committed(self) -> int:
         asked = [(partition.topic, partition.partition) for partition in self._partitions]
-        return sum(max(offset, 0) for offset in committed_offsets(self._kafka_config, self._group, asked).values())
-
-
-def _unanswered(error: KafkaException) -> NotReachable:
-    return NotReachable(f"Kafka did not answer: {error.args[0].str()}")
+        try:
+            offsets = committed_offsets(self._kafka_config, self._group, asked)
+        except KafkaException as error:
+            raise failure(error, f"reading offsets of group {self._group}") from None
+        return sum(max(offset, 0) for offset in offsets.values())
