@@ -30,7 +30,7 @@ _SCHEMA = fastavro.parse_schema(
     }
 )
 _PRIORITIES = (b"high", b"normal", b"low")
-_EPOCH_MS = int(time.time() * 1000)  # recent: brokers delete by record timestamp
+_EPOCH_MS = int(time.time() * 1000) - 86_400_000  # of yesterday: brokers delete by it, and refuse the future
 
 
 def key_of(i: int) -> bytes:
