@@ -23,6 +23,9 @@ REFUSALS = frozenset(
         KafkaError.MSG_SIZE_TOO_LARGE,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        # Brokers name the records that these are about; librdkafka reports the others as _INVALID_DIFFERENT_RECORD.
+        KafkaError.INVALID_RECORD,
+        KafkaError.INVALID_TIMESTAMP,
     }
 )
 
@@ -38,7 +41,9 @@ FORBIDDEN = frozenset(
 )
 
 # A transaction that another part of the same batch has spoiled; these alone say nothing of any record.
-UNEXPLAINED = frozenset({"_PURGE_QUEUE", "_PURGE_INFLIGHT", "OUT_OF_ORDER_SEQUENCE_NUMBER"})
+UNEXPLAINED = frozenset(
+    {"_INVALID_DIFFERENT_RECORD", "_PURGE_QUEUE", "_PURGE_INFLIGHT", "OUT_OF_ORDER_SEQUENCE_NUMBER"}
+)
 
 
 def _shared(settings: Settings, client_id: str, on_error: ErrorCallback) -> dict[str, object]:
