@@ -1,4 +1,4 @@
-"""JSON to the values of Avro's leaves (primitive, enum, fixed, logical); jsonvalues.py says what JSON looks like."""
+"""JSON to the values of Avro's leaves (primitive, enum, fixed, logical); json_values.py says what JSON looks like."""
 
 import base64
 import binascii

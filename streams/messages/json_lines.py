@@ -12,7 +12,7 @@ from streams.messages import headers as names
 from streams.messages.codec import Codec
 from streams.messages.contracts import Contract
 from streams.messages.headers import format_time
-from streams.messages.jsonvalues import compile_from_json
+from streams.messages.json_values import compile_from_json
 from streams.messages.paths import MISSING, Step, lookup, parse_path
 
 _PAYLOAD = "payload."

@@ -1,4 +1,4 @@
-"""JSON to the values of whole Avro types, field by field; jsonvalues.py says what JSON looks like."""
+"""JSON to the values of whole Avro types, field by field; json_values.py says what JSON looks like."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn

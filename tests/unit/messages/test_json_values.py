@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 from streams.errors import InvalidMessage
 from streams.messages.contracts import Contract, contract_from
-from streams.messages.jsonvalues import from_json, to_json
+from streams.messages.json_values import from_json, to_json
 from tests.unit.messages.avro_strategies import messages
 
 MONEY = {"type": "bytes", "logicalType": "decimal", "precision": 6, "scale": 2}
