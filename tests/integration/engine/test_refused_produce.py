@@ -157,3 +157,26 @@ def test_on_the_hot_path_too_only_the_guilty_is_dead(make_bench: MakeBench, part
     with running(counting_app(bench.spec, bench.settings, handle)):
         bench.await_all_committed()
     assert_guilty_alone_are_dead(bench, {b"037"})
+
+
+@pytest.mark.parametrize(
+    ("config", "key", "timestamp_ms"),
+    [
+        pytest.param({"cleanup.policy": "compact"}, None, 0, id="no key for a compacted topic"),
+        pytest.param({"message.timestamp.before.max.ms": "60000"}, b"k", 1_000_000, id="older than the topic takes"),
+    ],
+)
+def test_a_record_that_its_destination_finds_invalid_is_the_letter_of_its_source_alone(
+    make_bench: MakeBench, config: dict[str, str], key: bytes | None, timestamp_ms: int
+) -> None:
+    bench = make_bench(configs={"out": config})
+
+    def handle(batch: Batch, record: Message) -> None:
+        count(batch, record)
+        if record.value() in GUILTY:
+            batch.send(bench.out, b"invalid", key, timestamp_ms=timestamp_ms)
+
+    bench.produce(RECORDS)
+    with running(counting_app(bench.spec, bench.settings, handle)):
+        bench.await_all_committed()
+    assert_guilty_alone_are_dead(bench, GUILTY)
