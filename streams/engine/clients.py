@@ -180,9 +180,12 @@ def code_of(error: BaseException) -> int | None:
 
 
 def is_fencing(error: BaseException) -> bool:
-    """Whether another producer has this transactional id, or the broker has given up this one's transaction."""
+    """Whether another producer has this transactional id, or the broker has given up this one's transaction.
+
+    A fatal error that surfaces inside a callback hides behind a SystemError; being fenced is what is fatal in practice.
+    """
     fencing = {KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED}  # noqa: SLF001
-    return code_of(error) in fencing
+    return isinstance(error, SystemError) or code_of(error) in fencing or "fenced" in str(error).lower()
 
 
 def is_rebalance(error: BaseException) -> bool:

@@ -12,6 +12,7 @@ from streams.engine.status import StageState
 log = structlog.get_logger(__name__)
 
 _SAY_AGAIN_S = 5.0
+_DOWN_S = 3.0  # librdkafka says again every second that no broker is there
 _TELLING = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError._RESOLVE})  # noqa: SLF001 their names
 
 
@@ -25,12 +26,18 @@ class Health:
         self._meter = meter
         self._said: dict[str, float] = {}
         self._cause = ""
+        self._down_at = -_DOWN_S
 
     def wait_for(self, what: str) -> None:
         """Say what the stage waits for, with the cause that a client told of, if any."""
         self.reason = f"{what}; {self._cause}" if self._cause else what
         if self._due(what):
             log.warning(self.reason, stage=self._stage)
+
+    @property
+    def brokers_down(self) -> bool:
+        """Whether the consumer has just said that it has no connection to any broker."""
+        return time.monotonic() - self._down_at < _DOWN_S
 
     def become(self, state: StageState, reason: str = "") -> None:
         """Change the state; a change is logged."""
@@ -44,6 +51,8 @@ class Health:
 
         def on_error(error: KafkaError) -> None:
             self._meter.client_error(client, error)
+            if error.code() == KafkaError._ALL_BROKERS_DOWN and client == "consumer":  # noqa: SLF001 its name
+                self._down_at = time.monotonic()
             if error.code() in _TELLING:
                 self._cause = error.str()
             if error.fatal() or self._due(f"{client} {error.name()}"):

@@ -377,7 +377,10 @@ class StageLoop:
         ownership = self._ownership
         if self._joining_until is None:
             self._joining_until = now + JOIN_S
-        if self._verdicts.trying_again:
+        if self.health.brokers_down:
+            self.health.state = "waiting"
+            self.health.wait_for("waiting for Kafka: no broker answers")
+        elif self._verdicts.trying_again:
             self.health.reason = f"trying again after an abort ({self._verdicts.trying_again})"
         elif ownership.busy:
             self.health.become("restoring", "restoring its tables")
