@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import hypothesis
 import pytest
 from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
 
@@ -32,6 +33,10 @@ from streams.config import Settings
 from streams.dev.cluster import KafkaCluster
 from streams.dev.ports import free_ports
 from streams.dev.readiness import admin_client, await_condition
+
+# A slow machine is no failing property.
+hypothesis.settings.register_profile("headrace", deadline=None)
+hypothesis.settings.load_profile("headrace")
 
 ROOT = Path(__file__).parents[1]
 GIVEN_KAFKA = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import click
+import yaml
 from confluent_kafka.admin import AdminClient
 
 from streams import app
@@ -18,6 +19,7 @@ from streams.errors import HeadraceError
 from streams.messages.avsc import SchemaMistake, identity, normalise
 from streams.messages.contracts import Contracts
 from streams.messages.registry import Registered, Registry
+from streams.telemetry.alerts import alert_rules
 from streams.topology import graph as graphs
 from streams.topology import names
 from streams.topology.apply import Outcome, apply_plan
@@ -95,6 +97,20 @@ def apply(*, allow_destructive: bool) -> None:
 def graph() -> None:
     """Print the topology as a Mermaid flowchart."""
     click.echo(graphs.mermaid(load_topology(Settings().topology)))
+
+
+@topology.command()
+@location_options
+def alerts() -> None:
+    """Print Prometheus alert rules: the topology's thresholds, and the routes with `alert_on_failure`."""
+    loaded = load_topology(Settings().topology)
+    routes = [route for router in loaded.routers for route in router.routes if route.monitoring.alert_on_failure]
+    rules = alert_rules(
+        [route.name for route in routes],
+        lag=loaded.alerts.lag,
+        dead_letters_per_minute=loaded.alerts.dead_letters_per_minute,
+    )
+    click.echo(yaml.safe_dump(rules, sort_keys=False, width=120), nl=False)
 
 
 def apply_topology(settings: Settings) -> Iterator[str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import faust
 from faust.types.assignor import PartitionAssignorT
+from faust.web.base import BlueprintManager
 
 from streams.config import Settings
 from streams.engine.agents import BatchAgent, BatchStream
@@ -119,6 +120,11 @@ class StageApp(faust.App):
     def engine(self) -> StageLoop | None:
         """The stage's loop, once Faust has started it."""
         return self._consumer.engine if self._consumer is not None else None
+
+    def bare_web(self) -> Any:
+        """The aiohttp application of this App's web server, without Faust's index, statistics and table pages."""
+        self.web.blueprints = BlueprintManager()
+        return self.web.web_app
 
     def reads(self) -> StageReads:
         """Committed rows on this worker."""

@@ -20,7 +20,6 @@ def alert_rules(routes: Iterable[str], *, lag: int, dead_letters_per_minute: int
             "1m",
             "{{ $labels.stage }} makes dead letters",
         ),
-        _rule("HeadracePaused", "headrace_paused_partitions > 0", "1m", "{{ $labels.stage }} is paused"),
         *(
             _rule(
                 "HeadraceRouteFailure",

@@ -26,8 +26,6 @@ CYCLE_SECONDS = Histogram("headrace_cycle_seconds", "Seconds from first poll to 
 COMMIT_SECONDS = Histogram("headrace_commit_seconds", "Seconds a commit took.", ["stage"])
 # Records between the committed position and the high watermark, of partitions that this worker owns.
 LAG = Gauge("headrace_lag_records", "Records not yet processed.", ["stage", "topic", "partition"])
-# Partitions owned but not read: parking is full or the other side is down. Restoring ones are not counted.
-PAUSED_PARTITIONS = Gauge("headrace_paused_partitions", "Partitions paused by a failure.", ["stage"])
 # Changelog records applied by the restore that runs or ran last, and how many it has to apply.
 RESTORED = Gauge("headrace_restored_records", "Changelog records restored.", ["stage", "table", "partition"])
 RESTORE_TARGET = Gauge(

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
-from faust.web.base import BlueprintManager
 
 from streams.config import Settings
 from streams.engine.app import StageApp
@@ -45,10 +44,8 @@ def mount(host_app: StageApp, stages: Sequence[StageApp], settings: Settings, *,
     async def count_partitions(topic: str) -> int:
         return await asyncio.to_thread(_count_partitions, admin(), topic)
 
-    server = host_app.web
-    server.blueprints = BlueprintManager()  # Faust's index, statistics and table pages know nothing of ours
     attach(
-        server.web_app,
+        host_app.bare_web(),
         stages,
         known,
         directory=Directory(find_owners, count_partitions),

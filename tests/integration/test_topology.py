@@ -83,7 +83,7 @@ class Bus:
 
     def offsets(self, group: str) -> dict[tuple[str, int], int]:
         topics = self.admin.list_topics(timeout=10).topics
-        ours = [(name, p) for name in topics if name.startswith(self.name) for p in topics[name].partitions]
+        ours = [(name, p) for name in topics if self.name in name for p in topics[name].partitions]
         found = self.committed(group, ours)
         return {(tp[0].removeprefix(f"{self.name}."), tp[1]): offset for tp, offset in found.items() if offset >= 0}
 
