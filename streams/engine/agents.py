@@ -46,6 +46,7 @@ class BatchStream(faust.Stream):
             yield value  # resumed only when the loop body has finished without raising
             self.batch = self.current_event = None
             sensors.on_stream_event_out(message.tp, message.offset, self, event, state)
+            batch.finish()
             batch.cycle.acknowledge(batch)
 
     def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:

@@ -168,6 +168,11 @@ class Batch:
                 if writes.undo:
                     writes.undo.clear()
 
+    def finish(self) -> None:
+        """Produce the rest before the agent takes the partition's next batch: outputs keep the order of records."""
+        if self.out and self._flush is not None and self.marks is None and not self._refused:
+            self._flush(self)
+
     def _each_traced(self, handle: Callable[[Message], None]) -> None:
         """As `each`, after a refused produce: notes which record put out what, and buries the convicted."""
         refused = self._refused or {}

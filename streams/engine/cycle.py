@@ -40,6 +40,7 @@ class Cycle:
         "callbacks",
         "dead",
         "first",
+        "held_back",
         "lock",
         "next",
         "opened_at",
@@ -52,6 +53,8 @@ class Cycle:
         self.dead = False
         # Held while an agent produces and while the cycle is declared dead: what comes later produces nothing.
         self.lock = threading.Lock()
+        # Partitions of which a batch could not produce at once: later ones must wait their turn.
+        self.held_back: set[TP] = set()
         self.first: dict[TP, int] = {}
         self.next: dict[TP, int] = {}
         self.write_sets: dict[tuple[str, int], WriteSet] = {}

@@ -118,11 +118,11 @@ class TransactionalProducer:
         """Produce, on the agent's thread, what its records have put out so far; how many outputs are left.
 
         A record's outputs are final once it was handled: only the whole transaction can still fail. When the queue
-        is full the rest is left to `put_out`, which waits.
+        is full the rest is left to `put_out`, which waits, and so is what later batches of the partition put out.
         """
-        out = batch.out
+        out, tp = batch.out, TP(batch.topic, batch.partition)
         with batch.cycle.lock:
-            if batch.cycle.dead:
+            if batch.cycle.dead or tp in batch.cycle.held_back:
                 return len(out)
             produce = self._open_producer.produce
             done = 0
@@ -131,7 +131,7 @@ class TransactionalProducer:
                     produce(topic, value, key, partition, None, None, timestamp, headers)
                     done += 1
             except (BufferError, KafkaException):
-                pass  # the engine's own thread meets it again in put_out, and judges it
+                batch.cycle.held_back.add(tp)  # the engine's own thread meets it again in put_out, and judges it
             finally:
                 del out[:done]
         return len(out)
