@@ -20,6 +20,9 @@ ProtocolName = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 ROLES = ("viewer", "operator", "admin")  # each may do what those before it may
 BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, section 2.1
 
+_WITH_PORT = re.compile(r"(?:[A-Z_]+://)?(?:\[.*\]|[^:\[]*):([^:]*)")  # as librdkafka reads broker addresses
+_LAST_PORT = 65535
+
 
 def user_state_dir() -> Path:
     """Folder for state that outlives a process (XDG base directory specification)."""
@@ -60,6 +63,15 @@ class Settings(BaseSettings):
     kafka_ssl_key_location: str = Field("", alias="KAFKA_SSL_KEY_LOCATION")
     kafka_ssl_key_password: SecretStr = Field(SecretStr(""), alias="KAFKA_SSL_KEY_PASSWORD")
     schema_registry_url: str = Field("", alias="SCHEMA_REGISTRY_URL")
+
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _check_ports(cls, servers: str) -> str:
+        for address in servers.split(","):
+            port = _WITH_PORT.fullmatch(address.strip())
+            if port and not (re.fullmatch("[0-9]{1,5}", port[1]) and 1 <= int(port[1]) <= _LAST_PORT):
+                raise ValueError(f"expected host:port,... with ports from 1 to {_LAST_PORT}, got {address.strip()}")
+        return servers
 
     @field_validator("web_tokens")
     @classmethod
@@ -133,7 +145,8 @@ def _parse_tokens(text: str) -> dict[str, str]:
     for number, entry in enumerate(filter(None, (part.strip() for part in text.split(","))), start=1):
         token, colon, role = entry.rpartition(":")
         if not colon or role not in ROLES:
-            raise ValueError(f"expected token:role,... with role {', '.join(ROLES)}; entry {number} is not so")
+            lacks = "ends in another role" if colon else "has no colon"
+            raise ValueError(f"expected token:role,... with role {', '.join(ROLES)}; entry {number} {lacks}")
         if not BEARER_TOKEN.fullmatch(token):
             raise ValueError(f"a token has letters, digits and ._~+/- only; entry {number} has others or none")
         if token in roles:

@@ -7,11 +7,12 @@ import click
 from pydantic import ValidationError
 
 from streams.cli.options import location_options
+from streams.cli.suggesting import Suggesting
 from streams.errors import HeadraceError
 
 # Noun -> module; each module has a click command or group of that name (with "_" for "-").
 NOUNS = {
-    "demo": "Show the whole of it: 100,000 messages, a killed worker, and a recount.",
+    "demo": "100,000 messages, a killed worker, and a recount.",
     "dev": "A local Kafka broker to work with.",
     "schema": "Check, register and list contracts.",
     "send": "Send JSON lines as Avro messages.",
@@ -21,7 +22,7 @@ NOUNS = {
 }
 
 
-class Nouns(click.Group):
+class Nouns(Suggesting):
     """Imports a noun's module when it is used: `headrace --help` stays fast and imports no Kafka client."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -49,18 +50,27 @@ def headrace() -> None:
 def main() -> None:
     """Entry point: errors are one line each on stderr; exit 2 usage, 1 failed or findings, 3 not reachable."""
     try:
-        sys.exit(headrace.main(standalone_mode=False) or 0)
+        sys.exit(headrace.main(prog_name="headrace", standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(error.exit_code)
     except click.ClickException as error:
-        message = error.format_message().replace("\n", " ")
-        click.echo(f"headrace: {message}; see `headrace --help`", err=True)
+        click.echo(f"headrace: {_usage(error)}", err=True)
         sys.exit(error.exit_code)
     except click.exceptions.Abort:
         sys.exit(130)
     except ValidationError as error:
         for problem in error.errors():
             name = ".".join(map(str, problem["loc"]))
-            click.echo(f"{name}: {problem['msg']}", err=True)
+            click.echo(f"{name}: {problem.get('ctx', {}).get('error', problem['msg'])}", err=True)
         sys.exit(2)
     except HeadraceError as error:
         click.echo(str(error), err=True)
         sys.exit(error.exit_code)
+
+
+def _usage(error: click.ClickException) -> str:
+    """What is wrong with the call, in one line, and where the help for it is."""
+    message = " ".join(error.format_message().split()).rstrip(".")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"{message} (see `{context.command_path if context else 'headrace'} --help`)"

@@ -6,18 +6,19 @@ from dataclasses import asdict
 import click
 
 from streams.cli.options import output_option
+from streams.cli.suggesting import Suggesting
 from streams.cli.tabulate import print_rows
 from streams.config import Settings
 from streams.dev import local
 from streams.errors import NotReachable
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def dev() -> None:
     """Run a Kafka broker on this machine, in Docker if an engine answers, else as Java processes."""
 
 
-@dev.command()
+@dev.command(short_help="Start it; every other command then finds it.")
 @click.option(
     "--brokers",
     type=click.Choice(["1", "3"]),

@@ -5,6 +5,7 @@ from contextlib import closing
 import click
 
 from streams.cli.options import location_options, output_option
+from streams.cli.suggesting import Suggesting
 from streams.cli.tabulate import print_rows
 from streams.config import Settings
 from streams.engine.catalogue import open_registry
@@ -15,12 +16,12 @@ from streams.messages.leaks import leaks
 from streams.messages.registry import Registered
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def schema() -> None:
     """Check, register and list contracts."""
 
 
-@schema.command()
+@schema.command(short_help="Check the files, and that they can read what is registered.")
 @location_options
 def check() -> None:
     """Check the files, and that each contract can read every registered version of itself; exit 1 if not.
@@ -48,7 +49,7 @@ def check() -> None:
     click.echo(f"{settings.schemas}: {_count(contracts)} valid, compatible with {compared} registered versions")
 
 
-@schema.command()
+@schema.command(short_help="Register contracts: all, or those named.")
 @location_options
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 def register(names: tuple[str, ...]) -> None:

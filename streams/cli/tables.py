@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import click
 
 from streams.cli.options import output_option
+from streams.cli.suggesting import Suggesting
 from streams.cli.tabulate import print_rows
 from streams.config import Settings
 from streams.errors import HeadraceError, NotReachable, UsageError
@@ -21,7 +22,7 @@ ROWS_A_PAGE = 1000
 ROW_COLUMNS = ("key", "value", "position")
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def tables() -> None:
     """Read tables through a running worker (HEADRACE_URL)."""
 
@@ -33,7 +34,7 @@ def list_tables(output: str) -> None:
     print_rows(_ask("/api/tables")["items"], ("name", "stage", "table", "by"), output)
 
 
-@tables.command()
+@tables.command(short_help="Show the row of KEY in TABLE (<stage>.<table>).")
 @click.argument("table")
 @click.argument("key")
 @output_option

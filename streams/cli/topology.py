@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient
 
 from streams import app
 from streams.cli.options import location_options, output_option
+from streams.cli.suggesting import Suggesting
 from streams.cli.tabulate import print_rows
 from streams.config import Settings
 from streams.engine.catalogue import open_registry
@@ -31,12 +32,12 @@ from streams.topology.loading import load_topology
 from streams.topology.plan import Plan, make_plan
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def topology() -> None:
     """Check topology.yaml and bring it to the cluster."""
 
 
-@topology.command()
+@topology.command(short_help="Show every mistake in topology.yaml, one a line.")
 @location_options
 def lint() -> None:
     """Show every mistake in topology.yaml, one a line; exit 1 if there is one."""
@@ -47,7 +48,7 @@ def lint() -> None:
     click.echo(f"{settings.topology}: no findings ({counts})")
 
 
-@topology.command()
+@topology.command(short_help="Show the difference between topology.yaml and the cluster.")
 @location_options
 @output_option
 def plan(output: str) -> None:
@@ -69,7 +70,7 @@ def plan(output: str) -> None:
         click.echo("nothing to do")
 
 
-@topology.command()
+@topology.command(short_help="Make the difference: topics, contracts, group offsets.")
 @location_options
 @click.option(
     "--allow-destructive",
@@ -99,7 +100,7 @@ def graph() -> None:
     click.echo(graphs.mermaid(load_topology(Settings().topology)))
 
 
-@topology.command()
+@topology.command(short_help="Print alert rules for Prometheus.")
 @location_options
 def alerts() -> None:
     """Print Prometheus alert rules: the topology's thresholds, and the routes with `alert_on_failure`."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 
 from streams.config import ROLES
-from streams.errors import ConfigurationRefused
+from streams.errors import UsageError
 from streams.web.refusals import Refusal
 
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
@@ -33,12 +33,12 @@ class Access:
         host: address the server binds.
 
     Raises:
-        ConfigurationRefused: other machines would reach the server, and no token is set.
+        UsageError: other machines would reach the server, and no token is set.
     """
 
     def __init__(self, roles: Mapping[str, str], host: str) -> None:
         if not roles and not is_loopback(host):
-            raise ConfigurationRefused(
+            raise UsageError(
                 f"HEADRACE_WEB_HOST={host} lets other machines read the tables, but no token guards them: "
                 "set HEADRACE_WEB_TOKENS=token:viewer, or HEADRACE_WEB_HOST=127.0.0.1"
             )

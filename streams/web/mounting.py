@@ -27,7 +27,7 @@ def mount(host_app: StageApp, stages: Sequence[StageApp], settings: Settings, *,
         known: all stages of the topology, whoever runs them.
 
     Raises:
-        ConfigurationRefused: other machines could read without a token.
+        UsageError: other machines could read without a token.
     """
     access = Access(settings.web_roles(), settings.web_host)
     here = {stage.spec.name: stage for stage in stages}

@@ -1,6 +1,6 @@
 import pytest
 
-from streams.errors import ConfigurationRefused
+from streams.errors import UsageError
 from streams.web.access import Access, is_loopback
 from streams.web.refusals import Refusal
 
@@ -30,7 +30,7 @@ def test_on_loopback_anybody_may_read(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.5", "worker-1", "localhost.example.org"])  # noqa: S104
 def test_elsewhere_a_server_without_tokens_does_not_start(host: str) -> None:
-    with pytest.raises(ConfigurationRefused, match="HEADRACE_WEB_TOKENS") as refused:
+    with pytest.raises(UsageError, match="HEADRACE_WEB_TOKENS") as refused:
         Access({}, host)
     assert "\n" not in str(refused.value)
     assert status(Access(ROLES, host), "Bearer view-me") == 200
