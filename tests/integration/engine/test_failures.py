@@ -1,10 +1,11 @@
 """A failure costs what the design says and nothing else: poison records, bugs, agents that raise."""
 
+from collections.abc import Callable
 from typing import Any
 
-import pytest
 from confluent_kafka import Message
 
+from streams.config import Settings
 from streams.engine.batch import Batch
 from streams.errors import BusinessRuleViolation, InvalidMessage
 from tests.integration.engine.conftest import MakeBench
@@ -107,14 +108,14 @@ def test_an_agent_that_returns_stops_the_worker_and_is_named(make_bench: MakeBen
     assert bench.outputs() == {}
 
 
-@pytest.mark.parametrize("kind", ["rocksdb", "memory"])
-def test_both_kinds_of_store_count_alike(make_bench: MakeBench, settings_for: Any, kind: str, kafka: Any) -> None:
-    bench = make_bench(of=settings_for(kafka.bootstrap_servers, HEADRACE_STORE=kind), partitions=3)
-    bench.produce(RECORDS)
-    with running(counting_app(bench.spec, bench.settings)):
-        bench.await_all_committed()
-    with running(counting_app(bench.spec, bench.settings)):
-        bench.produce(RECORDS)
-        bench.await_all_committed()
+def test_both_kinds_of_store_count_alike(make_bench: MakeBench, other_settings: Callable[..., Settings]) -> None:
+    benches = [make_bench(of=other_settings(HEADRACE_STORE=kind), partitions=3) for kind in ("rocksdb", "memory")]
+    for _ in range(2):
+        with running(*(counting_app(bench.spec, bench.settings) for bench in benches)):
+            for bench in benches:
+                bench.produce(RECORDS)
+            for bench in benches:
+                bench.await_all_committed()
     values = {key: [v for k, v in RECORDS if k == key] * 2 for key, _ in RECORDS}
-    assert bench.outputs() == {key: expected_outputs(each) for key, each in values.items()}
+    for bench in benches:
+        assert bench.outputs() == {key: expected_outputs(each) for key, each in values.items()}

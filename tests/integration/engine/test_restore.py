@@ -143,9 +143,6 @@ def test_a_store_that_cannot_be_trusted_is_wiped(make_bench: MakeBench) -> None:
         assert_restored(app, 1_000)
         reasons = {entry["partition"]: entry["reason"] for entry in events(logs, "wiping a store")}
         assert all(reason in reasons[partition] for partition, reason in enumerate(REASONS))
-    with ready(bench) as (app, logs):
-        assert_restored(app, 1_000)
-        assert events(logs, "wiping a store") == []
 
 
 def test_a_damaged_store_is_restored(make_bench: MakeBench) -> None:
