@@ -58,7 +58,7 @@ def load_world(settings: Settings) -> World:
 
 def lint(topology: Topology, contracts: Contracts) -> list[Finding]:
     """What every package finds wrong with the topology, in the order of the file."""
-    return sorted([*lint_topology(topology, contracts), *lint_routing(topology, contracts)])
+    return sorted([*lint_topology(topology, contracts.names), *lint_routing(topology, contracts)])
 
 
 def load_domain(name: str) -> ModuleType | None:

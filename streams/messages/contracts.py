@@ -103,6 +103,11 @@ class Contracts:
     def __iter__(self) -> Iterator[Contract]:
         return iter(sorted(self._by_full_name.values(), key=lambda contract: contract.full_name))
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Every name that finds a contract: all full names, and short ones that are not ambiguous."""
+        return frozenset(name for name in (*self._by_full_name, *self._by_name) if name in self)
+
     def __len__(self) -> int:
         return len(self._by_full_name)
 

@@ -15,7 +15,7 @@ from streams.routing.field_types import Types, types_of
 from streams.routing.fields import parse_field
 from streams.routing.operators import readings
 from streams.routing.reasoning import contradicts, implies
-from streams.routing.sources import contracts_of
+from streams.routing.sources import contracts_of, is_known
 from streams.routing.texts import text_test
 from streams.topology.conditions import AllOf, AnyOf, Comparison, Condition, Not
 from streams.topology.findings import Finding
@@ -28,7 +28,10 @@ def lint(topology: Topology, contracts: Contracts) -> list[Finding]:
     for router in topology.routers:
         names = contracts_of(router.source, topology, contracts)
         carried = [contracts[name] for name in names if name in contracts]
-        findings += _lint_router(router, carried, contracts)
+        if carried:
+            findings += _lint_router(router, carried, contracts)
+        elif not names and is_known(router.source, topology):  # else streams/topology finds what is unknown
+            findings.append(_without_contracts(router))
     return sorted(set(findings))
 
 
@@ -56,11 +59,12 @@ class _Candidate:
         return types_of(found, self.contracts, self.carried) if found else frozenset()
 
 
+def _without_contracts(router: Router) -> Finding:
+    what = f"{router.source!r} has no contracts"
+    return router.finding(f"{what}; a router checks each message's schema id; give the topic contracts", "source")
+
+
 def _lint_router(router: Router, carried: Sequence[Contract], contracts: Contracts) -> Iterator[Finding]:
-    if not carried:
-        what = f"{router.source!r} has no contracts"
-        yield router.finding(f"{what}; a router checks each message's schema id; give the topic contracts", "source")
-        return
     if router.unmatched == router.source:
         what = f"{router.source!r} is the router's own source"
         yield router.finding(f"{what}; unmatched messages would circle; use deadletter or drop", "unmatched")

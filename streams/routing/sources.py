@@ -13,5 +13,9 @@ def contracts_of(topic: str, topology: Topology, contracts: Contracts) -> tuple[
     declared = topology.topics.get(topic)
     if declared is not None:
         return declared.contracts
-    derived = names.aggregate_topics(aggregate.name for aggregate in topology.aggregates)
-    return tuple(contract.full_name for contract in contracts) if topic in derived else ()
+    return tuple(contract.full_name for contract in contracts) if is_known(topic, topology) else ()
+
+
+def is_known(topic: str, topology: Topology) -> bool:
+    """Whether the topology declares `topic`, or derives it from an aggregate."""
+    return topic in topology.topics or topic in names.aggregate_topics(each.name for each in topology.aggregates)

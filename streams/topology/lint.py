@@ -3,8 +3,8 @@
 Pure: topology and names of contracts in, findings out. Conditions and payload paths are routing's to check.
 """
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Collection, Iterator
+from difflib import get_close_matches
 
 from streams.topology import names
 from streams.topology.findings import Finding
@@ -16,15 +16,8 @@ from streams.topology.router_lint import lint_routers
 _MOST_REPLICAS = 5
 
 
-class ContractNames(Protocol):
-    """All that is asked of the contracts: whether there is one of this name."""
-
-    def __contains__(self, name: object, /) -> bool:
-        """Whether the contract exists."""
-
-
-def lint(topology: Topology, contracts: ContractNames) -> list[Finding]:
-    """Findings about topics, contracts, stages and what refers to them."""
+def lint(topology: Topology, contracts: Collection[str]) -> list[Finding]:
+    """Findings about topics, contracts (given by every name they go by), stages and what refers to them."""
     findings = [
         *_topic_names(topology),
         *_topics(topology, contracts),
@@ -57,14 +50,14 @@ def _topic_names(topology: Topology) -> Iterator[Finding]:
             yield topic.finding(f"topic {name!r} collides with {first.name!r}; {why}; rename one")
 
 
-def _topics(topology: Topology, contracts: ContractNames) -> Iterator[Finding]:
+def _topics(topology: Topology, contracts: Collection[str]) -> Iterator[Finding]:
     for name, topic in topology.topics.items():
         for index, contract in enumerate(topic.contracts):
             place = f"contracts[{index}]"
             if contract in topic.contracts[:index]:
                 yield topic.finding(f"contract {contract!r} again; once is enough; remove it", place)
             elif contract not in contracts:
-                yield topic.finding(_no_contract(contract), place)
+                yield topic.finding(_no_contract(contract, contracts), place)
         if topic.format and topic.contracts:
             why = "a topic carries Avro of its contracts or one other format"
             yield topic.finding(f"topic {name!r} has contracts and a format; {why}; remove one", "format")
@@ -73,26 +66,33 @@ def _topics(topology: Topology, contracts: ContractNames) -> Iterator[Finding]:
             yield topic.finding(f"{what}; no cluster keeps so many; exchange the two numbers?", "replication")
 
 
-def _contracts(topology: Topology, contracts: ContractNames) -> Iterator[Finding]:
+def _contracts(topology: Topology, contracts: Collection[str]) -> Iterator[Finding]:
     for name, settings in topology.contracts.items():
         if name not in contracts:
-            yield settings.finding(_no_contract(name))
+            yield settings.finding(_no_contract(name, contracts))
 
 
-def _no_contract(name: str) -> str:
-    return f"no contract {name!r}; its schema is not in the folder of schemas; add {name}.avsc or correct the name"
+def _no_contract(name: str, contracts: Collection[str]) -> str:
+    remedy = _near_miss(name, contracts, f"add {name}.avsc or correct the name")
+    return f"no contract {name!r}; its schema is not in the folder of schemas; {remedy}"
+
+
+def _near_miss(name: str, known: Collection[str], otherwise: str) -> str:
+    near = get_close_matches(name[: names.LONGEST_TOPIC], sorted(known), 1)
+    return f"did you mean {near[0]!r}?" if near else otherwise
 
 
 def _undeclared(topology: Topology) -> Iterator[Finding]:
     known = topology.topics.keys() | names.aggregate_topics(aggregate.name for aggregate in topology.aggregates)
     for reference in topic_references(topology):
         if reference.topic not in known:
-            yield reference.owner.finding(_not_declared(reference), reference.key)
+            yield reference.owner.finding(_not_declared(reference, known), reference.key)
 
 
-def _not_declared(reference: TopicReference) -> str:
+def _not_declared(reference: TopicReference, known: Collection[str]) -> str:
     what = f"undeclared topic {reference.topic!r} as {reference.role}"
-    return f"{what}; nothing relies on Kafka creating topics by itself; declare it under topics or correct the name"
+    remedy = _near_miss(reference.topic, known, "declare it under topics or correct the name")
+    return f"{what}; nothing relies on Kafka creating topics by itself; {remedy}"
 
 
 def _stages(topology: Topology) -> Iterator[Finding]:

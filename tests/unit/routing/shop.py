@@ -135,6 +135,8 @@ topics:
   express: {partitions: 2, contracts: [order]}
   standard: {partitions: 4, contracts: [order]}
   watched: {partitions: 4, contracts: [order]}
+  plain: {partitions: 4}
+  unheard: {partitions: 4, contracts: [unheard_of]}
 aggregates:
   - {name: orders, class: "shop.orders:Order", id: payload.order_id, partitions: 4}
 """

@@ -195,6 +195,11 @@ def test_a_router_needs_contracts_and_must_not_send_to_itself() -> None:
     assert "would circle" in second.message
 
 
+@pytest.mark.parametrize("source", ["undeclared", "unheard"])
+def test_what_is_unknown_about_a_source_is_found_elsewhere_and_once(source: str) -> None:
+    assert lint_text(f"{{name: a, {TO}}}", source=source) == []
+
+
 def test_a_thousand_routes_are_checked_in_seconds() -> None:
     routes = ",".join(
         f"{{name: r{n}, conditions: [{TYPE}, {region}, {over(n)}], {TO}}}"

@@ -52,7 +52,7 @@ def test_contracts_must_exist_and_be_named_once() -> None:
     assert findings(
         "topics: {a: {partitions: 1, contracts: [order, ordr, order]}}\ncontracts: {Place: {key: payload.x}}"
     ) == [
-        "2:48: no contract 'ordr'; its schema is not in the folder of schemas; add ordr.avsc or correct the name",
+        "2:48: no contract 'ordr'; its schema is not in the folder of schemas; did you mean 'order'?",
         "2:54: contract 'order' again; once is enough; remove it",
         "3:13: no contract 'Place'; its schema is not in the folder of schemas; add Place.avsc or correct the name",
     ]
@@ -87,6 +87,11 @@ def test_partitions_and_replication_may_be_exchanged() -> None:
 def test_undeclared_topics_are_found_wherever_they_are_named(text: str, place: str) -> None:
     (found,) = findings(f"topics: {{a: {{partitions: 1}}, b: {{partitions: 1}}}}\n{text}")
     assert found.startswith(f"{place}: undeclared topic 'x' as ")
+
+
+def test_a_mistyped_topic_is_answered_with_the_nearest_one() -> None:
+    found = routers("  - {source: tow, routes: [{name: r, destinations: [{queue: outt}]}]}")
+    assert [each.rpartition("; ")[2] for each in found] == ["did you mean 'two'?", "did you mean 'out'?"]
 
 
 def test_topics_of_aggregates_need_no_declaration() -> None:
