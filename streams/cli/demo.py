@@ -16,10 +16,11 @@ from streams.config import Settings
 from streams.errors import HeadraceError, UsageError
 
 _SEEDS = 1_000_000
+_MESSAGES = 100_000
 
 
 @click.command()
-@click.option("--messages", type=click.IntRange(min=1), default=100_000, show_default=True, help="How many.")
+@click.option("--messages", type=click.IntRange(min=1), default=_MESSAGES, show_default=True, help="How many.")
 @click.option("--seed", type=click.IntRange(min=0), default=None, help="Makes the same messages again.")
 @click.option("--workers", type=click.IntRange(1, 8), default=2, show_default=True, help="Router processes.")
 @click.option("--keep", is_flag=True, help="Keep the folder with logs, state and the broker's data.")
@@ -40,7 +41,7 @@ def demo(messages: int, seed: int | None, workers: int, *, keep: bool) -> None:
         result = domain.Demo(plan, settings, folder, apply_topology, narrator).run()
         for line in domain.report(result):
             narrator.say(line)
-        narrator.say(f"took {narrator.elapsed_s():.0f} s; the same messages again: headrace demo --seed {seed}")
+        narrator.say(f"took {narrator.elapsed_s():.0f} s; the same messages again: {_again(messages, seed)}")
         keep_logs = not result.good
     except KeyboardInterrupt:
         keep_logs = False
@@ -50,6 +51,14 @@ def demo(messages: int, seed: int | None, workers: int, *, keep: bool) -> None:
             narrator.say(f"{'logs, state and data' if keep else 'logs'}: {folder}")
     if not result.good:
         raise HeadraceError("the demo found something off; see above")
+
+
+def _again(messages: int, seed: int) -> str:
+    """Command line that makes the same messages, as it can be typed here: `make demo` leaves no `headrace` on PATH."""
+    program = Path(sys.executable).with_name("headrace")
+    here = program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program
+    number = "" if messages == _MESSAGES else f" --messages {messages}"
+    return f"{'headrace' if shutil.which('headrace') else here} demo{number} --seed {seed}"
 
 
 def _domain(settings: Settings) -> Any:  # a module that is found by name has no static type

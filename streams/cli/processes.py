@@ -19,27 +19,39 @@ _STOP_LIMIT_S = 30
 def run_processes(settings: Settings, stages: Sequence[str], count: int) -> int:
     """Run `count` workers with instance ids `<id>-<i>` and ports from the configured one upwards.
 
-    When one ends by itself the others are stopped: a supervisor restarts them all.
+    When one ends by itself the others are stopped: a supervisor restarts them all. Only that one, and what fails
+    with it, is logged as an error; what we ended ourselves is not.
 
     Returns:
         The exit code: 0 where all ended with 0.
     """
     children = [_start(settings, stages, i) for i in range(count)]
+    asked: list[int] = []
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
-        for child in children:
-            if child.poll() is None:
-                child.send_signal(number)
+        asked.append(number)
+        _send(children, number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, pass_on)
     os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
-    pass_on(signal.SIGTERM, None)
-    codes = [_ended(child) for child in children]
-    for child, code in zip(children, codes, strict=True):
-        if code:
-            log.error("a worker process failed", pid=child.pid, exit_code=code)
-    return int(any(codes))
+    ended = [child for child in children if not asked and child.poll() is not None]
+    for child in ended:
+        log.error("a worker process ended by itself", pid=child.pid, exit_code=child.returncode)
+    others = [child for child in children if child not in ended]
+    if ended and others:
+        log.info("ending the others", pids=[child.pid for child in others])
+    _send(others, signal.SIGTERM)
+    for child in others:
+        if _ended(child) > 0:
+            log.error("a worker process failed", pid=child.pid, exit_code=child.returncode)
+    return int(any(child.returncode for child in children))
+
+
+def _send(children: Sequence[subprocess.Popen[bytes]], number: int) -> None:
+    for child in children:
+        if child.poll() is None:
+            child.send_signal(number)
 
 
 def _start(settings: Settings, stages: Sequence[str], number: int) -> subprocess.Popen[bytes]:
@@ -56,5 +68,6 @@ def _ended(child: subprocess.Popen[bytes]) -> int:
     try:
         return child.wait(_STOP_LIMIT_S)
     except subprocess.TimeoutExpired:
+        log.warning("a worker process did not stop in time; killing it", pid=child.pid)
         child.kill()
         return child.wait()

@@ -57,7 +57,7 @@ def send(type_name: str, topic: str, path: Path | None, headers: tuple[str, ...]
         gc.set_threshold(100_000)  # thousands of messages in flight are alive, not garbage
         report = _send_all(file, lines, sender)
     if report.invalid:
-        raise HeadraceError(f"{report.invalid:,} of {report.invalid + report.sent:,} lines were not sent")
+        raise HeadraceError(report.summary())
 
 
 def _require_topic(settings: Settings, admin: AdminClient, topology: Topology, topic: str, contract: Contract) -> None:
@@ -124,7 +124,14 @@ class _Report:
             click.echo(f"{self._erase()}{self._counts()}", err=True, nl=not self._terminal)
 
     def finish(self) -> None:
-        click.echo(f"{self._erase()}{self._counts()}", err=True)
+        """Leave the summary to the error where there will be one."""
+        click.echo(self._erase() + ("" if self.invalid else self.summary()), err=True, nl=not self.invalid)
+
+    def summary(self) -> str:
+        if not self.invalid:
+            return self._counts()
+        was = "was" if self.invalid == 1 else "were"
+        return f"{self._counts()}; {self.invalid:,} of {self.invalid + self.sent:,} lines {was} not sent"
 
     def _erase(self) -> str:
         return "\r\x1b[K" if self._terminal else ""

@@ -5,7 +5,7 @@ The bearer token is HEADRACE_TOKEN, else the first of HEADRACE_WEB_TOKENS; none 
 
 import http.client
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -40,7 +40,7 @@ def list_tables(output: str) -> None:
 @output_option
 def get(table: str, key: str, output: str) -> None:
     """Show the row of KEY in TABLE (<stage>.<table>); exit 1 when there is none."""
-    row = _ask(f"/api/tables/{quote(table, safe='')}/{quote(key, safe='')}")
+    row = _ask(f"/api/tables/{quote(table, safe='')}/{quote(key, safe='')}", table)
     if output == "json":
         click.echo(json.dumps(row, indent=2))
     else:
@@ -54,23 +54,28 @@ def get(table: str, key: str, output: str) -> None:
 @output_option
 def scan(table: str, prefix: str, limit: int, output: str) -> None:
     """Show rows of TABLE (<stage>.<table>) in key order."""
-    print_rows(list(_rows(table, prefix, limit)), ROW_COLUMNS, output)
+    rows, more = _rows(table, prefix, limit)
+    print_rows(rows, ROW_COLUMNS, output)
+    if more:
+        click.echo(f"there are more rows; raise --limit (now {limit}) or narrow with --prefix", err=True)
 
 
-def _rows(table: str, prefix: str, limit: int) -> Iterator[Mapping[str, Any]]:
-    """Up to `limit` rows, page after page."""
+def _rows(table: str, prefix: str, limit: int) -> tuple[list[Mapping[str, Any]], bool]:
+    """Up to `limit` rows, page after page, and whether there are more."""
     asked = {"prefix": prefix} if prefix else {}
-    while limit > 0:
-        page = _ask(f"/api/tables/{quote(table, safe='')}?{urlencode({**asked, 'limit': min(limit, ROWS_A_PAGE)})}")
-        yield from page["items"][:limit]
-        limit -= len(page["items"])
+    rows: list[Mapping[str, Any]] = []
+    while len(rows) < limit:
+        wanted = min(limit - len(rows), ROWS_A_PAGE)
+        page = _ask(f"/api/tables/{quote(table, safe='')}?{urlencode({**asked, 'limit': wanted})}", table)
+        rows += page["items"]
         if page["next"] is None:
-            return
+            return rows[:limit], len(rows) > limit
         asked["after"] = page["next"]
+    return rows[:limit], True
 
 
-def _ask(target: str) -> Any:
-    """JSON answer of the worker.
+def _ask(target: str, table: str = "") -> Any:
+    """JSON answer of the worker to a question about `table`.
 
     Raises:
         NotReachable: nobody answers at HEADRACE_URL, or not in time, or it cannot answer now.
@@ -91,7 +96,7 @@ def _ask(target: str) -> Any:
         ) from error
     finally:
         connection.close()
-    return _answer(url, status, body)
+    return _answer(url, table, status, body)
 
 
 def _connection(url: str) -> tuple[http.client.HTTPConnection, str]:
@@ -106,16 +111,18 @@ def _connection(url: str) -> tuple[http.client.HTTPConnection, str]:
     return kinds[parts.scheme](parts.hostname, port, timeout=TIMEOUT_S), parts.path.rstrip("/")
 
 
-def _answer(url: str, status: int, body: bytes) -> Any:
+def _answer(url: str, table: str, status: int, body: bytes) -> Any:
     try:
         answer = json.loads(body)
         if status == http.client.OK:
             return answer
-        message = answer["error"]["message"]
+        code, message = answer["error"]["code"], answer["error"]["message"]
     except (ValueError, TypeError, KeyError):
         raise HeadraceError(f"{url} is no Headrace worker: it answered {status} without our JSON") from None
     if status == http.client.SERVICE_UNAVAILABLE:
         raise NotReachable(f"{message}; try again")
     if status == http.client.UNAUTHORIZED:
         raise HeadraceError(f"{message}; set HEADRACE_TOKEN")
+    if code == "no_such_table":  # the worker does not repeat what was asked of it
+        raise HeadraceError(f"the topology has no table {table!r}; `headrace tables list` shows all")
     raise HeadraceError(message)

@@ -87,7 +87,7 @@ class JsonLines:
         try:
             parsed = orjson.loads(line)
         except orjson.JSONDecodeError as error:
-            raise InvalidMessage(f"not JSON: {error}") from None
+            raise InvalidMessage(f"not JSON: {error.msg} at character {error.colno}") from None
         payload = self._from_json(parsed)
         value = self._codec.encode(self._contract.full_name, payload)
         key = self._key(payload)

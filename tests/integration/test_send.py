@@ -146,7 +146,8 @@ def test_lines_become_messages_and_invalid_ones_are_reported(registered: Shop) -
     assert done.returncode == 1
     assert 'line 2: lines[0].quantity: expected int, got "x"' in done.stderr
     assert "line 5: not JSON" in done.stderr
-    assert "sent 2, 2 invalid" in done.stderr
+    assert "sent 2, 2 invalid" in done.stderr.splitlines()[-1]
+    assert done.stderr.endswith("; 2 of 4 lines were not sent\n")
     assert "Traceback" not in done.stderr
 
     messages = {message.key(): message for message in registered.received()}

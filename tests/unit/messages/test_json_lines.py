@@ -46,7 +46,7 @@ def test_without_a_key_rule_there_is_no_key() -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        (b"{", "not JSON"),
+        (b"{bad", "not JSON: unexpected character, expected a string key at character 2"),
         (b"\xff", "not JSON"),
         (b"[" * 5000, "not JSON"),
         (b"7", "payload: expected record order, got 7"),

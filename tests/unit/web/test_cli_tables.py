@@ -74,18 +74,26 @@ def test_a_row_is_shown() -> None:
 def test_a_scan_goes_over_pages_up_to_its_limit() -> None:
     with serving(shop()) as url:
         scan = headrace(url, "scan", "orders.state", "--limit", "1200", "--output", "json")
-        assert [row["value"]["n"] for row in json.loads(scan.output)] == list(range(1200))
+        assert [row["value"]["n"] for row in json.loads(scan.stdout)] == list(range(1200))
         scan = headrace(url, "scan", "orders.state", "--limit", "9999", "--output", "json")
         assert len(json.loads(scan.output)) == 1500
         scan = headrace(url, "scan", "orders.state", "--prefix", "ORD-000", "--output", "json")
         assert len(json.loads(scan.output)) == 10
-        assert len(headrace(url, "scan", "orders.state").output.splitlines()) == 101
+        assert len(headrace(url, "scan", "orders.state").stdout.splitlines()) == 101
+
+
+def test_a_scan_that_stops_at_its_limit_says_that_there_are_more_rows() -> None:
+    with serving(shop()) as url:
+        assert "there are more rows; raise --limit (now 100)" in headrace(url, "scan", "orders.state").stderr
+        assert headrace(url, "scan", "orders.state", "--limit", "1500").stderr == ""
 
 
 def test_what_is_not_there_exits_1() -> None:
     with serving(shop()) as url:
         assert failure(headrace(url, "get", "orders.state", "ORD-9999")) == (1, "orders.state has no row of this key")
-        assert failure(headrace(url, "scan", "nothing.here"))[0] == 1
+        code, message = failure(headrace(url, "scan", "nothing.here"))
+        assert code == 1
+        assert message == "the topology has no table 'nothing.here'; `headrace tables list` shows all"
 
 
 def test_nobody_there_exits_3() -> None:
