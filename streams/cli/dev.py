@@ -38,8 +38,7 @@ def up(brokers: str | None) -> None:
 @click.option("--wipe", is_flag=True, help="Delete its data too.")
 def down(*, wipe: bool) -> None:
     """Stop it; its data stays for the next `up`."""
-    ran = local.down(click.echo, wipe=wipe)
-    click.echo("Kafka is down" if ran else "no broker of `headrace dev up` was running")
+    local.down(click.echo, wipe=wipe)
 
 
 @dev.command()

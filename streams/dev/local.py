@@ -53,9 +53,8 @@ def up(brokers: int | None, say: Say) -> DevRecord:
         running = [cluster for cluster in _clusters() if _alive(cluster)]
         for cluster in running:
             if brokers not in {None, cluster.size}:
-                raise UsageError(
-                    f"wanted {brokers} brokers, but {cluster.size} run; `headrace dev down` ends what runs"
-                )
+                runs = "1 broker runs" if cluster.size == 1 else f"{cluster.size} brokers run"
+                raise UsageError(f"{runs}; `headrace dev down` first, then `headrace dev up --brokers {brokers}`")
         size = running[0].size if running else brokers or 1
         cluster = KafkaCluster(size, folder=_folder(size), heap_mb=HEAP_MB, detached=True, say=say)
         missing = size - (_alive(running[0]) if running else 0)
@@ -67,21 +66,25 @@ def up(brokers: int | None, say: Say) -> DevRecord:
         return record
 
 
-def down(say: Say, *, wipe: bool) -> bool:
-    """End every broker that `up` started; with `wipe` delete its data. Returns whether anything ran."""
+def down(say: Say, *, wipe: bool) -> None:
+    """End every broker that `up` started; with `wipe` delete its data."""
     with _lock():
-        ran = False
-        for cluster in _clusters():
-            alive = _alive(cluster)
-            if alive:
-                ran = True
+        clusters = _clusters()
+        running = {cluster.folder: count for cluster in clusters if (count := _alive(cluster))}
+        if not running:
+            say("no broker of `headrace dev up` runs")
+        for cluster in clusters:
+            if alive := running.get(cluster.folder):
                 say(f"stopping {alive} Kafka broker{'s' if alive > 1 else ''}")
                 cluster.stop_all()
             if wipe:
-                say(f"deleting {cluster.folder}")
                 cluster.wipe()
+                say(f"deleted {cluster.folder}")
         DevRecord.remove()
-        return ran
+        if running:
+            say("Kafka is down")
+        elif wipe and not clusters:
+            say("nothing to delete")
 
 
 def status() -> DevStatus:

@@ -143,15 +143,17 @@ def test_down_ends_the_broker_and_wipe_deletes_its_data(headrace: Headrace, tmp_
     assert cluster_id_of(address, timeout_s=0.5) is None
     assert (tmp_path / "headrace/dev/kafka-1").exists()
     assert not (tmp_path / "headrace/dev/broker.json").exists()
-    assert headrace("dev", "down", "--wipe").returncode == 0
+    wiped = headrace("dev", "down", "--wipe")
+    assert wiped.stdout == f"no broker of `headrace dev up` runs\ndeleted {tmp_path / 'headrace/dev/kafka-1'}\n"
     assert not (tmp_path / "headrace/dev/kafka-1").exists()
+    assert headrace("dev", "down", "--wipe").stdout.endswith("\nnothing to delete\n")
 
 
 def test_another_number_of_brokers_than_runs_is_refused(headrace: Headrace) -> None:
     headrace("dev", "up")
     refused = headrace("dev", "up", "--brokers", "3")
     assert refused.returncode == 2
-    assert len(refused.stderr.splitlines()) == 1
+    assert refused.stderr == "1 broker runs; `headrace dev down` first, then `headrace dev up --brokers 3`\n"
 
 
 def test_a_given_broker_is_used_and_nothing_started(headrace: Headrace, kafka: Any, tmp_path: Path) -> None:
