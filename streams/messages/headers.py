@@ -132,7 +132,8 @@ def check_ttl(time: datetime, ttl: bytes | None, now: float) -> None:
     """
     late = now - (time.timestamp() + ttl_seconds(ttl))
     if late > 0:
-        raise MessageExpired(f"the ttl of {(ttl or b'').decode()} s from {format_time(time)} ran out {late:.3f} s ago")
+        # As it was written: the first hours of year 1 east of Greenwich are no time that datetime has in UTC.
+        raise MessageExpired(f"the ttl of {(ttl or b'').decode()} s from {time.isoformat()} ran out {late:.3f} s ago")
 
 
 def message_id(source_id: str, rule: str, index: int = 0) -> str:

@@ -53,6 +53,12 @@ def test_a_ttl_runs_from_ce_time() -> None:
         check_ttl(NOON, b"10", NOON.timestamp() + 10.1)
 
 
+def test_a_ttl_runs_out_from_a_time_before_the_first_of_utc() -> None:
+    with pytest.raises(MessageExpired, match="from 0001-01-01T00:00:00\\+14:00 ran out"):
+        check_ttl(parse_time(b"0001-01-01T00:00:00+14:00"), b"1", NOON.timestamp())
+    check_ttl(parse_time(b"9999-12-31T23:59:59-12:00"), b"1", NOON.timestamp())
+
+
 @pytest.mark.parametrize("ttl", [None, b"", b"-1", b"soon", b"1e3", b"\xff", b"nan"])
 def test_a_ttl_that_is_no_number_is_invalid(ttl: bytes | None) -> None:
     with pytest.raises(InvalidMessage, match="ttl"):
