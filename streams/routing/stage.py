@@ -77,7 +77,7 @@ class Routing:
             NotReachable: the registry does not answer.
         """
         registered = registry.all()
-        late = LateSchemas(registry, time.monotonic)
+        late = LateSchemas(registry, time.monotonic, registered)
         for router in self._routers:
             carried = contracts_of(router.source, self._topology, self._contracts)
             self.by_source[router.source] = compile_router(
