@@ -71,6 +71,10 @@ class MessageRefused(InvalidMessage):
     """The broker refused what a record put out (too large, unknown topic, not authorised)."""
 
 
+class UnreadableHeaders(InvalidMessage):
+    """A header's name is not UTF-8, so the binding cannot give any; asking it again ends the process."""
+
+
 class MessageExpired(RecordError):
     """The record's ttl had run out before it was handled."""
 

@@ -13,9 +13,10 @@ from typing import Any
 from confluent_kafka import KafkaError, Message
 
 from streams.engine.cycle import Cycle
-from streams.engine.dead_letters import Failure, Headers, dead_letter_headers
+from streams.engine.dead_letters import Failure, Headers, dead_letter_headers, stripped_headers
 from streams.engine.stage import TP
 from streams.engine.state import WriteSet
+from streams.engine.stores import StoreClosed, StoreDamaged
 from streams.errors import ConfigurationRefused, MessageRefused
 
 # topic, value, key, partition (-1: by key), timestamp in ms (0: now), headers
@@ -39,8 +40,9 @@ class Batch:
     """
 
     __slots__ = (
-        "_cursor", "_dead_letters", "_flush", "_known_topics", "_refused", "_stage", "_written", "buried",
-        "callbacks", "cycle", "done", "failures", "marks", "out", "partition", "records", "route", "topic",
+        "_cursor", "_dead_letters", "_flush", "_known_topics", "_refused", "_stage", "_stripped", "_written",
+        "buried", "callbacks", "cycle", "done", "failures", "marks", "out", "partition", "records", "route",
+        "topic",
     )  # fmt: skip
 
     def __init__(
@@ -54,6 +56,7 @@ class Batch:
         known_topics: Mapping[str, int],
         cycle: Cycle,
         refused: Mapping[int, KafkaError] | None = None,
+        stripped: frozenset[int] = frozenset(),
         traced: bool = False,
         flush: Callable[["Batch"], int] | None = None,
     ) -> None:
@@ -74,6 +77,7 @@ class Batch:
         self._dead_letters = dead_letters
         self._known_topics = known_topics
         self._refused = refused
+        self._stripped = stripped
         self._written: list[WriteSet] = []
 
     def __len__(self) -> int:
@@ -162,6 +166,8 @@ class Batch:
                 mark = flush(self)
             try:
                 handle(record)
+            except (StoreClosed, StoreDamaged):
+                raise  # the state is gone, which is no record's fault
             except Exception as error:  # noqa: BLE001 this is where any error becomes a dead letter
                 self._bury(record, error, mark)
             for writes in written:
@@ -187,6 +193,8 @@ class Batch:
                 handle(record)
                 if offset in refused:
                     raise _conviction(refused[offset], self.route)  # noqa: TRY301 it is buried like any other
+            except (StoreClosed, StoreDamaged):
+                raise  # the state is gone, which is no record's fault
             except Exception as error:  # noqa: BLE001 this is where any error becomes a dead letter
                 self._bury(record, error, mark)
             for writes in self._written:
@@ -214,12 +222,25 @@ class Batch:
         )
         counted = (failure.category, failure.route)
         self.failures[counted] = self.failures.get(counted, 0) + 1
-        headers = dead_letter_headers(_readable_headers(record), failure)
-        self.out.append((self._dead_letters, record.value(), record.key(), -1, max(record.timestamp()[1], 0), headers))
+        value, timestamp_ms = record.value(), max(record.timestamp()[1], 0)
+        if offset in self._stripped:
+            value, headers = None, stripped_headers(failure, len(value or b""))
+        else:
+            headers = dead_letter_headers(_readable_headers(record, error), failure)
+        self.out.append((self._dead_letters, value, record.key(), -1, timestamp_ms, headers))
 
 
-def _readable_headers(record: Message) -> Headers:
-    """The record's headers; none where their names are not UTF-8, which librdkafka's binding cannot give."""
+def _readable_headers(record: Message, error: BaseException) -> Headers:
+    """The record's headers; none where the handler could not read them.
+
+    confluent-kafka raises on a name that is not UTF-8, and the second time gives a list that ends the process: so after
+    any UnicodeDecodeError they are not asked for again.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, UnicodeDecodeError):
+            return []
+        cause = cause.__cause__ or cause.__context__
     try:
         return list(record.headers() or ())  # type: ignore[arg-type]  # a list, never a dict, when consumed
     except UnicodeDecodeError:

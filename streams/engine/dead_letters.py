@@ -15,6 +15,7 @@ _ERROR = "__streams.errors."
 _OWN = frozenset(
     {_ERROR + name for name in ("exception", "message", "stacktrace", "topic", "partition", "offset")}
     | {f"headrace-{name}" for name in ("category", "stage", "route", "attempts", "first-failed-at", "last-failed-at")}
+    | {"headrace-omitted"}
 )
 
 
@@ -70,6 +71,15 @@ def _text(error: BaseException) -> str:
         return str(error)
     except Exception:  # noqa: BLE001 a handler's error class may do anything
         return f"<unprintable {type(error).__name__}>"
+
+
+def stripped_headers(failure: Failure, value_bytes: int) -> Headers:
+    """Headers of a letter without its record's value and headers, because its dlq has refused it whole as too large.
+
+    The record stays where it came from for as long as that topic keeps it: topic, partition and offset say where.
+    """
+    omitted = f"value of {value_bytes} bytes and all headers; the record is at the offset given here"
+    return [*dead_letter_headers(None, failure), ("headrace-omitted", omitted.encode())]
 
 
 def _cut(text: str, limit: int) -> bytes:

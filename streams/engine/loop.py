@@ -236,6 +236,7 @@ class StageLoop:
             known_topics=self._known,
             cycle=cycle,
             refused=self._verdicts.refused_at(tp),
+            stripped=self._verdicts.stripped_at(tp),
             traced=self._verdicts.traced,
             flush=self._producer.put_out_early,
         )

@@ -54,6 +54,10 @@ class Mark:
         return cls(*orjson.loads(raw))
 
 
+class StoreDamaged(HeadraceError):
+    """What is on disk cannot be read; it was removed, and the next start restores it from the changelog."""
+
+
 class Store(Protocol):
     """Rows of one table partition, sorted by key."""
 
@@ -139,6 +143,7 @@ class RocksStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
+        self._damage: StoreDamaged | None = None
         self._open()
 
     def _open(self) -> None:
@@ -148,14 +153,16 @@ class RocksStore:
         options.set_write_buffer_size(_WRITE_BUFFER_BYTES)
         options.set_max_open_files(64)
         options.set_keep_log_file_num(2)
-        self._db: Rdict | None = self._opened(options)
-        raw = self._db.get(_MARK_KEY)
-        self.mark: Mark | None = Mark.from_bytes(raw) if raw is not None else None
+        self._db: Rdict | None
+        self.mark: Mark | None
+        self._db, self.mark = self._opened(options)
 
-    def _opened(self, options: Options) -> Rdict:
+    def _opened(self, options: Options) -> tuple[Rdict, Mark | None]:
         """Open the database; one that is damaged is made anew, since the changelog has everything."""
         try:
-            return Rdict(str(self.path), options)
+            db = Rdict(str(self.path), options)
+            raw = db.get(_MARK_KEY)
+            return db, Mark.from_bytes(raw) if raw is not None else None
         except Exception as error:  # the library raises nothing narrower
             if "/LOCK:" in str(error):  # the lock file's path; "block" stands in the message of a damaged one
                 raise ConfigurationRefused(
@@ -163,17 +170,28 @@ class RocksStore:
                 ) from error
             log.warning("wiping a damaged store", path=str(self.path), error=str(error))
             shutil.rmtree(self.path, ignore_errors=True)
-            return Rdict(str(self.path), options)
+            return Rdict(str(self.path), options), None
+
+    def _remove_damaged(self, error: Exception) -> StoreDamaged:
+        log.error("removing a damaged store", path=str(self.path), error=str(error))
+        self.close()
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._damage = StoreDamaged(
+            f"{self.path} was damaged ({error}); start again, it is restored from its changelog"
+        )
+        return self._damage
 
     def get(self, key: bytes) -> bytes | None:
         """See Store."""
         db = self._db
         if db is None:
-            raise StoreClosed("the table partition has moved away")
+            raise self._damage or StoreClosed("the table partition has moved away")
         try:
             value: bytes | None = db.get(_ROW + key)
         except DbClosedError:  # between the two lines above, on the engine's thread
             raise StoreClosed("the table partition has moved away") from None
+        except Exception as error:  # the library raises nothing narrower
+            raise self._remove_damaged(error) from error
         return value
 
     def scan(self, prefix: bytes, after: bytes | None, limit: int) -> list[tuple[bytes, bytes]]:

@@ -35,6 +35,7 @@ class Verdicts:
         self._instance_id = instance_id
         self._failures: dict[str, int] = {}
         self._refused: dict[tuple[TP, int], KafkaError] = {}
+        self._stripped: set[tuple[TP, int]] = set()
         self.traced = False
         self.poll_records = POLL_RECORDS
 
@@ -47,6 +48,10 @@ class Verdicts:
         """Offsets of convicted records of a partition."""
         return {offset: error for (of, offset), error in self._refused.items() if of == tp}
 
+    def stripped_at(self, tp: TP) -> frozenset[int]:
+        """Offsets of convicted records whose whole dead letter was too large as well."""
+        return frozenset(offset for of, offset in self._stripped if of == tp)
+
     def committed(self, positions: Mapping[TP, int]) -> None:
         """A cycle committed up to `positions`: failures in a row are over."""
         self._failures.clear()
@@ -55,6 +60,7 @@ class Verdicts:
         if self._refused:
             kept = self._refused.items()
             self._refused = {(tp, o): error for (tp, o), error in kept if o >= positions.get(tp, 0)}
+            self._stripped &= self._refused.keys()
 
     def judge(
         self, error: Exception, reason: str, refused: Mapping[tuple[TP, int], KafkaError], others: frozenset[str]
@@ -111,7 +117,10 @@ class Verdicts:
 
     def _convict(self, refused: Mapping[tuple[TP, int], KafkaError]) -> None:
         for (tp, offset), verdict in refused.items():
-            if (tp, offset) in self._refused:
+            too_large = verdict.code() == KafkaError.MSG_SIZE_TOO_LARGE
+            if (tp, offset) in self._refused and too_large and (tp, offset) not in self._stripped:
+                self._stripped.add((tp, offset))
+            elif (tp, offset) in self._refused:
                 raise ConfigurationRefused(
                     f"the broker refused the dead letter of {tp}@{offset} too ({verdict.name()}); "
                     f"check max.message.bytes and the ACLs of {self._spec.dead_letters}"

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 
-from streams.messages.contracts import Contract, Contracts
-from streams.routing.field_types import UNCOMPARABLE, Types, in_words, types_of
+from streams.messages.contracts import Contract
+from streams.routing.field_types import UNCOMPARABLE, FieldTypes, Types, in_words
 from streams.routing.fields import KNOWN, PAYLOAD_PREFIX, Field, parse_field
 from streams.routing.operators import TEXT_OPERATORS, compile_pattern, readings
 from streams.topology.conditions import Comparison
@@ -14,19 +14,19 @@ from streams.topology.scalars import shown
 _MOST_NAMED = 8
 
 
-def lint_comparison(comparison: Comparison, contracts: Contracts, carried: Sequence[Contract]) -> Iterator[Finding]:
+def lint_comparison(comparison: Comparison, known: FieldTypes, carried: Sequence[Contract]) -> Iterator[Finding]:
     """Findings about one comparison.
 
     Args:
         comparison: as written.
-        contracts: all of them.
+        known: types of the fields of all contracts.
         carried: the contracts of the messages that can come to it.
     """
     found = parse_field(comparison.field)
     if found is None:
         yield comparison.finding(f"no field {comparison.field!r}; a message has {KNOWN}; correct it", "field")
         return
-    types = types_of(found, contracts, carried)
+    types = known.of(found, carried)
     if not types:
         yield comparison.finding(_no_such_field(found, carried), "field")
     elif comparison.operator != "exists":
@@ -92,7 +92,8 @@ def _lint_text(comparison: Comparison, types: Types) -> Iterator[Finding]:
         try:
             compile_pattern(operand)
         except ValueError as error:
-            yield comparison.finding(f"{shown(operand)} is no RE2 pattern: {error}; see the RE2 syntax", "value")
+            remedy = "repeat less in it" if "too large" in str(error) else "see the RE2 syntax"
+            yield comparison.finding(f"{shown(operand)} is no RE2 pattern: {error}; {remedy}", "value")
 
 
 def _lint_type(comparison: Comparison, carried: Sequence[Contract]) -> Iterator[Finding]:

@@ -56,21 +56,31 @@ _WORDS: Mapping[type, str] = {
 UNCOMPARABLE: Types = frozenset({bytes, dict, list})
 
 
-def types_of(found: Field, contracts: Contracts, carried: Iterable[Contract]) -> Types:
-    """Types that the field has in any of the contracts `carried`; none where it is a field of none of them.
+class FieldTypes:
+    """Types of the fields of messages, each worked out once a contract: a thousand routes ask for the same few."""
 
-    Headers, the key, ids and the message's type are bytes here, as in texts.py.
-    """
-    if found.place == "time":
-        return frozenset({datetime})
-    if found.place != "payload":
-        return frozenset({bytes})
-    collected: set[type] = set()
-    for contract in carried:
-        schema = contracts.field_type(contract, found.name)
-        if schema is not None:
-            collected |= _schema_types(schema, named_types(contract.schema))
-    return frozenset(collected)
+    def __init__(self, contracts: Contracts) -> None:
+        self._contracts = contracts
+        self._known: dict[tuple[str, str], Types] = {}
+
+    def of(self, found: Field, carried: Iterable[Contract]) -> Types:
+        """Types that the field has in any of the contracts `carried`; none where it is a field of none of them.
+
+        Headers, the key, ids and the message's type are bytes here, as in texts.py.
+        """
+        if found.place == "time":
+            return frozenset({datetime})
+        if found.place != "payload":
+            return frozenset({bytes})
+        return frozenset[type]().union(*(self._in_payload(contract, found.name) for contract in carried))
+
+    def _in_payload(self, contract: Contract, path: str) -> Types:
+        key = (contract.full_name, path)
+        if key not in self._known:
+            schema = self._contracts.field_type(contract, path)
+            found = _schema_types(schema, named_types(contract.schema)) if schema is not None else ()
+            self._known[key] = frozenset(found)
+        return self._known[key]
 
 
 def in_words(types: Types) -> str:

@@ -8,6 +8,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from uuid import UUID
 
 import re2
@@ -17,6 +18,11 @@ from streams.messages.paths import MISSING
 ValueTest = Callable[[object], bool]
 Compare = Callable[..., bool]
 Readings = Mapping[type, object]
+
+# Bytes that RE2 may use for one pattern. Its default, 8 MiB, lets one pattern take a third of a second to compile;
+# with this `^[\pL\pN ]{1,80}$` still passes and `\pL{1,200}` does not.
+_PATTERN_BYTES = 2 * 1024 * 1024
+_REMEMBERED_PATTERNS = 4096
 
 ORDERINGS: Mapping[str, Compare] = {
     "greater_than": operator.gt,
@@ -86,15 +92,17 @@ def instant(text: str) -> datetime:
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
+@lru_cache(maxsize=_REMEMBERED_PATTERNS)  # lint and every schema id of a topic compile the same ones
 def compile_pattern(pattern: str) -> Callable[[bytes], object]:
     """Search function of an RE2 pattern over UTF-8 text (RE2: linear time, whatever the pattern).
 
     Raises:
-        ValueError: the pattern is not RE2; the message is RE2's.
+        ValueError: the pattern is not RE2, or too large; the message is RE2's.
     """
     options = re2.Options()
     options.log_errors = False  # RE2 would write to stderr itself
     options.never_capture = True
+    options.max_mem = _PATTERN_BYTES
     try:
         search: Callable[[bytes], object] = re2.compile(pattern, options).search
     except re2.error as error:

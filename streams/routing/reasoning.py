@@ -18,8 +18,9 @@ from streams.topology.conditions import AllOf, AnyOf, Comparison, Condition
 # Types of a field, named as in a condition.
 TypesOf = Callable[[str], Types]
 
-_CHOICES = frozenset({"equals", "in"})
-_RANGES = frozenset({"greater_than", "greater_or_equal", "less_than", "less_or_equal", "between"})
+# Operators that leave a field one of some values, or those between bounds.
+CHOICES = frozenset({"equals", "in"})
+RANGES = frozenset({"greater_than", "greater_or_equal", "less_than", "less_or_equal", "between"})
 _TRUE_WHERE_MISSING = frozenset({"not_equals", "not_in"})
 
 
@@ -88,9 +89,9 @@ def contradicts(one: Comparison, other: Comparison, types_of: TypesOf) -> bool:
         if _asks_for_nothing(first) and _needs_a_value(second):
             return True
         values = _values(first, types)
-        if first.operator in _CHOICES and values and _decidable(first, second):
+        if first.operator in CHOICES and values and _decidable(first, second):
             return not any(map(_test(second), values))
-    if one.operator in _RANGES and other.operator in _RANGES:
+    if one.operator in RANGES and other.operator in RANGES:
         pairs = _intervals(one, other, types)
         return bool(pairs) and all(first.disjoint(second) for first, second in pairs)
     return False
@@ -99,10 +100,10 @@ def contradicts(one: Comparison, other: Comparison, types_of: TypesOf) -> bool:
 def _comparison_implies(given: Comparison, wanted: Comparison, types: Types) -> bool:
     if wanted.operator == "exists":
         return wanted.value is True and _needs_a_value(given)
-    if given.operator in _CHOICES:
+    if given.operator in CHOICES:
         values = _values(given, types)
         return bool(values) and _decidable(given, wanted) and all(map(_test(wanted), values))
-    if given.operator in _RANGES and wanted.operator in _RANGES:
+    if given.operator in RANGES and wanted.operator in RANGES:
         pairs = _intervals(given, wanted, types)
         return bool(pairs) and all(second.contains(first) for first, second in pairs)
     return False

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from streams.engine.partitioner import partition_of
-from streams.errors import NoRouteMatches
+from streams.errors import NoRouteMatches, UnreadableHeaders
 from streams.messages import headers as names
 from streams.messages.contracts import Contracts
 from streams.messages.framing import frame
@@ -104,7 +104,9 @@ class CompiledRouter:
                     and len(headers) == len(raw_headers)
                     and join(headers.values()).isascii()  # type: ignore[arg-type]  # a None is a TypeError
                 )
-            except (KeyError, TypeError, UnicodeDecodeError):
+            except UnicodeDecodeError as error:
+                raise UnreadableHeaders("expected header names in UTF-8, got one that is not") from error
+            except (KeyError, TypeError):
                 sound = False
             if not sound:
                 raw_headers, headers = examine(record, now)

@@ -93,8 +93,25 @@ def test_a_destination_deleted_under_way_buries_what_is_sent_there(make_bench: M
     assert bench.changelog() == {key: stood.count(key) for key in stood}
 
 
+def test_a_letter_too_large_for_its_dlq_is_sent_without_what_makes_it_large(make_bench: MakeBench) -> None:
+    bench = make_bench(configs={"dlq": {"max.message.bytes": str(4 * LIMIT)}})
+
+    def handle(batch: Batch, record: Message) -> None:
+        count(batch, record)
+        if len(record.value() or b"") > LIMIT:
+            raise ValueError("its letter is too large for the dlq")
+
+    bench.produce([*RECORDS[:20], (b"k0", noise(8 * LIMIT)), *RECORDS[20:40]])
+    with running(counting_app(bench.spec, bench.settings, handle)):
+        bench.await_all_committed()
+    (letter,) = bench.letters()
+    assert letter.value is None
+    assert letter.origin == (bench.spec.lead, 0, 20)
+    assert f"value of {8 * LIMIT} bytes" in letter.headers["headrace-omitted"]
+
+
 def test_a_refused_dead_letter_stops_the_worker_with_one_line(make_bench: MakeBench) -> None:
-    bench = make_bench(configs={"dlq": SMALL})
+    bench = make_bench(configs={"dlq": {"max.message.bytes": "200"}})
 
     def handle(batch: Batch, record: Message) -> None:
         count(batch, record)

@@ -126,6 +126,8 @@ def test_many_refused_records_in_one_batch_are_not_repetitions(judge: Verdicts) 
 
 def test_a_refused_dead_letter_stops_the_worker_and_says_what_to_check(judge: Verdicts) -> None:
     judge.judge(aborted(), "error", {(AT, 7): TOO_LARGE}, NOBODY)
+    judge.judge(aborted(), "error", {(AT, 7): TOO_LARGE}, NOBODY)
+    assert judge.stripped_at(AT) == {7}
     with pytest.raises(ConfigurationRefused, match=r"orders/1@7.*headrace\.counting\.dlq"):
         judge.judge(aborted(), "error", {(AT, 7): TOO_LARGE}, NOBODY)
 
