@@ -1,9 +1,11 @@
 import time
+from collections.abc import Callable
 
 import pytest
 
 from streams.routing.lint import lint
-from tests.unit.routing.shop import contracts, topology
+from streams.routing.router import compile_router
+from tests.unit.routing.shop import NOW, contracts, registered, topology
 
 TO = "destinations: [{queue: standard}]"
 
@@ -61,6 +63,7 @@ WRONG = [
     (("payload.order_id", "contains", "5"), "quote it"),
     (("payload.order_id", "matches", "'(a'"), "missing )"),
     (("payload.order_id", "matches", "'(?=a)'"), "no RE2 pattern"),
+    (("payload.order_id", "matches", r"'\pL{1,1000}'"), "too large - compile failed; repeat less in it"),
     (("payload.lines", "equals", "a"), "only `exists` can ask for"),
     (("payload.lines[*]", "not_equals", "a"), "only `exists` can ask for"),
     (("message_type", "in", "[order, invoice]"), "no message here has the type 'invoice'"),
@@ -200,13 +203,32 @@ def test_what_is_unknown_about_a_source_is_found_elsewhere_and_once(source: str)
     assert lint_text(f"{{name: a, {TO}}}", source=source) == []
 
 
-def test_a_thousand_routes_are_checked_in_seconds() -> None:
-    routes = ",".join(
-        f"{{name: r{n}, conditions: [{TYPE}, {region}, {over(n)}], {TO}}}"
-        for n in range(1000)
-        for region in [comparison("headers.region", "equals", f"region-{n}")]
-    )
-    declared = topology(f"routers:\n  - source: shop.mixed\n    routes: [{routes}]\n")
+def regional(n: int) -> str:
+    return f"{TYPE}, {comparison('headers.region', 'equals', f'region-{n}')}, {over(n)}"
+
+
+MANY: dict[str, Callable[[int], str]] = {
+    "by region": regional,
+    "searches": lambda n: comparison("payload.note", "matches", f"x{n}.*y"),
+    "contained": lambda n: comparison("payload.note", "contains", f"x{n}"),
+    "excluded": lambda n: comparison("payload.note", "not_in", f"[x{n}, y{n}]"),
+    "ranges": lambda n: comparison("payload.total_amount", "between", f"[{n}, {n}.5]"),
+    "choices": lambda n: comparison("payload.note", "in", f"[x{n}, y{n}]"),
+}
+
+
+@pytest.mark.parametrize("kind", MANY)
+def test_a_thousand_routes_are_checked_in_seconds(kind: str) -> None:
+    routes = ",".join(f"{{name: r{n}, conditions: [{MANY[kind](n)}], {TO}}}" for n in range(1000))
+    declared = topology(f"routers:\n  - source: shop.mixed\n    mode: first\n    routes: [{routes}]\n")
     started = time.process_time()
     assert lint(declared, contracts()) == []
-    assert time.process_time() - started < 10
+    compile_router(declared.routers[0], ("order", "refund"), contracts(), registered(), lambda: NOW)
+    assert time.process_time() - started < 6
+
+
+def test_of_a_thousand_routes_the_one_that_repeats_another_is_found() -> None:
+    conditions = [comparison("payload.note", "matches", f"x{n}.*y") for n in (*range(999), 500)]
+    routes = ",".join(f"{{name: r{n}, conditions: [{each}], {TO}}}" for n, each in enumerate(conditions))
+    [found] = lint_text(routes)
+    assert "'r999' gets no message; 'r500'" in found

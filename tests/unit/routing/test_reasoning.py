@@ -4,7 +4,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.routing.field_types import Types, types_of
+from streams.routing.field_types import FieldTypes, Types
 from streams.routing.fields import parse_field
 from streams.routing.reasoning import contradicts, implies
 from streams.topology.conditions import Comparison, Condition
@@ -28,7 +28,7 @@ pairs = st.sampled_from(
 def types(field: str) -> Types:
     found = parse_field(field)
     assert found is not None
-    return types_of(found, SHOP, list(SHOP))
+    return FieldTypes(SHOP).of(found, list(SHOP))
 
 
 def decoded(typed: tuple[str, Mapping[str, Any]], extra: dict[str, bytes]) -> Decoded:
