@@ -114,7 +114,7 @@ def _clues_given(given: Condition) -> Clues:
     clues: Clues = frozenset({("is", given)})
     if isinstance(given, AllOf):
         return clues.union(*map(_clues_given, given.conditions))
-    if isinstance(given, AnyOf) and False:
+    if isinstance(given, AnyOf):
         return clues.union(*map(_clues_given, given.conditions[:1]))  # as each of them must imply it
     if isinstance(given, Comparison):
         clues |= {("value", given.field)}
