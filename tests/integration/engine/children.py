@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from streams.config import Settings
-from streams.dev.readiness import await_condition
 from streams.engine.stage import StageSpec
 from tests.integration.engine.stage_worker import argument_of
 
@@ -29,8 +28,12 @@ class Child:
             )
 
     def await_log(self, text: str, timeout_s: float = 30.0) -> None:
-        """Wait until it has logged `text`."""
-        await_condition(lambda: text in self.words(), timeout_s, f"{text!r} in the log:\n{self.words()}")
+        """Wait until it has logged `text`; not longer than it lives."""
+        end = time.monotonic() + timeout_s
+        while text not in self.words():
+            assert self.process.poll() is None, self.words()
+            assert time.monotonic() < end, self.words()
+            time.sleep(0.05)
 
     def words(self) -> str:
         return self.log.read_text(errors="replace")
