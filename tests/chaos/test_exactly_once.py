@@ -10,6 +10,7 @@ import random
 import subprocess
 import sys
 import time
+import urllib.error
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,15 +174,29 @@ def table_over_http(member: Member) -> dict[str, int]:
     """The whole table `counting.counts`, page by page, asked of one worker for all."""
     rows: dict[str, int] = {}
     after = ""
-    await_condition(lambda: member.is_ready(), 60, "the worker that is asked")  # noqa: PLW0108
     while True:
-        page = member.get(f"/api/tables/counting.counts?limit=1000{after}")
+        page = page_over_http(member, f"/api/tables/counting.counts?limit=1000{after}")
         items = page["items"]
         assert isinstance(items, list)
         rows.update((item["key"], item["value"]) for item in items)
         if page["next"] is None:
             return rows
         after = f"&after={page['next']}"
+
+
+def page_over_http(member: Member, path: str) -> dict[str, object]:
+    """One page; 503 is the right answer while a partition is on its way from one worker to another."""
+    pages: list[dict[str, object]] = []
+
+    def answers() -> bool:
+        try:
+            pages.append(member.get(path))
+        except urllib.error.URLError:
+            return False
+        return True
+
+    await_condition(answers, 90, f"a page of {path} (see {member.log})")
+    return pages[0]
 
 
 def stop_all(crew: list[Member]) -> None:
