@@ -55,6 +55,7 @@ def test_every_message_is_recounted_where_it_belongs_and_nothing_is_left(demo: D
     assert run.returncode == 0, output + errors
     assert "exactly once" in output
     assert "kill -9" in output
+    assert "headrace demo --messages 6000 --seed 7\n" in output
     assert errors == ""
     assert list(temporary.iterdir()) == []
     assert processes_that_mention(temporary) == []
