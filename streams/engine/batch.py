@@ -17,7 +17,7 @@ from streams.engine.dead_letters import Failure, Headers, dead_letter_headers, s
 from streams.engine.stage import TP
 from streams.engine.state import WriteSet
 from streams.engine.stores import StoreClosed, StoreDamaged
-from streams.errors import ConfigurationRefused, MessageRefused
+from streams.errors import ConfigurationRefused, MessageRefused, UnreadableHeaders
 
 # topic, value, key, partition (-1: by key), timestamp in ms (0: now), headers
 Output = tuple[str, bytes | None, bytes | None, int, int, Headers | None]
@@ -233,14 +233,11 @@ class Batch:
 def _readable_headers(record: Message, error: BaseException) -> Headers:
     """The record's headers; none where the handler could not read them.
 
-    confluent-kafka raises on a name that is not UTF-8, and the second time gives a list that ends the process: so after
-    any UnicodeDecodeError they are not asked for again.
+    confluent-kafka raises on a name that is not UTF-8, and the second time gives a list that ends the process. So they
+    are not asked for again after that error, nor after a bare UnicodeDecodeError, which may be it.
     """
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, UnicodeDecodeError):
-            return []
-        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, UnreadableHeaders | UnicodeDecodeError):
+        return []
     try:
         return list(record.headers() or ())  # type: ignore[arg-type]  # a list, never a dict, when consumed
     except UnicodeDecodeError:
