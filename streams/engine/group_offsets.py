@@ -9,6 +9,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from streams.engine.clients import acquainted
 from streams.engine.stage import TP
 
 
@@ -41,7 +42,7 @@ class GroupOffsets:
         """
         asked = [TopicPartition(*tp) for tp in partitions]
         offsets = {}
-        for partition in self._consumer.committed(asked, timeout=timeout_s):
+        for partition in acquainted(self._consumer).committed(asked, timeout=timeout_s):
             if partition.error is not None:
                 raise KafkaException(partition.error)
             offsets[TP(partition.topic, partition.partition)] = partition.offset

@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 BATCH_RECORDS = 500
 COMMIT_INTERVAL_S = 0.1
-IDLE_POLL_S = 0.5
+IDLE_POLL_S = 0.1  # a rebalance, a stop and a status wait for its end: librdkafka serves them inside the poll
 ACK_TIMEOUT_S = 8.0  # less than the transaction's timeout: a cycle that is given up is still ours to abort
 STOP_ACK_TIMEOUT_S = 5.0
 SAMPLE_S = 1.0

@@ -10,6 +10,7 @@ from typing import Self
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from streams.config import Settings
+from streams.engine.clients import acquainted
 from streams.errors import NotReachable
 
 _FLUSH_S = 30.0
@@ -28,7 +29,7 @@ class RawProducer:
     def __init__(self, settings: Settings, *, linger_ms: int = 20) -> None:
         self._failed: KafkaError | None = None
         self._count = 0
-        self._producer = Producer(
+        producer = Producer(
             {
                 **settings.kafka_config(),
                 "enable.idempotence": True,
@@ -41,6 +42,7 @@ class RawProducer:
                 "log_level": 0,
             }
         )
+        self._producer = acquainted(producer)
 
     def send(
         self,
