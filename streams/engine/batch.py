@@ -5,7 +5,7 @@ and the rest of the batch stands. Faust agents get batches from their stream.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from inspect import iscoroutinefunction
 from operator import length_hint
 from typing import Any
@@ -24,6 +24,9 @@ Output = tuple[str, bytes | None, bytes | None, int, int, Headers | None]
 
 # Outputs are produced while they are still in the processor's cache: a whole batch of them is several megabytes.
 CHUNK_OUTPUTS = 64
+
+_UNREADABLE = (UnreadableHeaders, SystemError)
+_LONGEST_CHAIN = 20
 
 
 class Batch:
@@ -233,15 +236,25 @@ class Batch:
 def _readable_headers(record: Message, error: BaseException) -> Headers:
     """The record's headers; none where the handler could not read them.
 
-    confluent-kafka raises on a name that is not UTF-8, and the second time gives a list that ends the process. So they
-    are not asked for again after that error, nor after a bare UnicodeDecodeError, which may be it.
+    confluent-kafka raises SystemError on a name that is not UTF-8, and the second time gives a list that ends the
+    process. So they are not asked for again after that error, however it was wrapped, nor after a bare
+    UnicodeDecodeError, which may be it.
     """
-    if isinstance(error, UnreadableHeaders | UnicodeDecodeError):
+    if isinstance(error, UnicodeDecodeError) or any(isinstance(each, _UNREADABLE) for each in _chain(error)):
         return []
     try:
         return list(record.headers() or ())  # type: ignore[arg-type]  # a list, never a dict, when consumed
-    except UnicodeDecodeError:
+    except (SystemError, UnicodeDecodeError):
         return []
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it came of, a bounded way back."""
+    for _ in range(_LONGEST_CHAIN):
+        if error is None:
+            return
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _conviction(error: KafkaError, route: str | None) -> MessageRefused:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from confluent_kafka import Message
 
 from streams.engine.batch import Batch
@@ -31,11 +32,17 @@ asyncio.run(send(*sys.argv[1:]))
 """
 
 
-def test_a_header_name_that_is_not_utf8_is_one_dead_letter(make_bench: MakeBench) -> None:
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_header_name_that_is_not_utf8_is_one_dead_letter(make_bench: MakeBench, *, wrapped: bool) -> None:
     bench = make_bench()
 
     def handle(batch: Batch, record: Message) -> None:
-        record.headers()
+        try:
+            record.headers()
+        except SystemError as error:
+            if wrapped:
+                raise ValueError("a handler's own words") from error
+            raise
         count(batch, record)
 
     command = [sys.executable, "-c", SENDER, bench.settings.kafka_bootstrap_servers, bench.spec.lead]
