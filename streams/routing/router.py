@@ -104,7 +104,7 @@ class CompiledRouter:
                     and len(headers) == len(raw_headers)
                     and join(headers.values()).isascii()  # type: ignore[arg-type]  # a None is a TypeError
                 )
-            except UnicodeDecodeError as error:
+            except (UnicodeDecodeError, SystemError) as error:  # which of them, the binding leaves to chance
                 raise UnreadableHeaders("expected header names in UTF-8, got one that is not") from error
             except (KeyError, TypeError):
                 sound = False
