@@ -17,7 +17,7 @@ Isolation = Literal["read_committed", "read_uncommitted"]
 OnRecords = Callable[[list[Message]], None]
 
 _CALL_S = 10.0  # one request to a live broker takes milliseconds; past this it is gone
-_POLL_S = 0.5
+_POLL_S = 0.05  # `consume` waits this long for more, also at the end
 _RECORDS_A_POLL = 10_000
 
 
@@ -48,7 +48,8 @@ def read_topics(
         NotReachable: the broker did not answer, or the end was not reached in time.
         HeadraceError: a topic does not exist.
     """
-    conf = {"isolation.level": isolation, "enable.partition.eof": True, "queued.min.messages": 100_000}
+    conf: dict[str, Any] = {"isolation.level": isolation, "enable.partition.eof": True, "queued.min.messages": 100_000}
+    conf["fetch.wait.max.ms"] = 50  # the end of a partition is told by an empty fetch, which waits this long
     with _consumer(settings, conf) as consumer:
         partitions = _partitions(consumer, topics)
         consumer.assign([TopicPartition(*partition, OFFSET_BEGINNING) for partition in partitions])
