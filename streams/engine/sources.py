@@ -5,6 +5,7 @@ librdkafka refuses is tried again, and what arrives before it succeeds is droppe
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from itertools import groupby
 
 import structlog
@@ -20,6 +21,7 @@ log = structlog.get_logger(__name__)
 Runs = list[tuple[TP, list[Message]]]
 RebalanceCallback = Callable[[list[int]], None]
 
+_LEADER_S = 0.5
 _FOLLOWER_POLL_S = 0.02  # how long the lead may wait while a follower could have records
 _IGNORED = frozenset({KafkaError._PARTITION_EOF})  # noqa: SLF001 the library's names
 _FATAL = frozenset({KafkaError._FATAL, KafkaError._AUTO_OFFSET_RESET})  # noqa: SLF001
@@ -127,7 +129,12 @@ class Sources:
 
     def resume(self, partitions: Iterable[int]) -> None:
         """Fetch partitions of the lead again."""
-        self._lead.resume([TopicPartition(self._spec.lead, p) for p in partitions])
+        resumed = [TopicPartition(self._spec.lead, p) for p in partitions]
+        self._lead.resume(resumed)
+        with suppress(KafkaException):
+            for partition in resumed:
+                # librdkafka looks at a resumed partition again within a second, or as soon as its leader is asked.
+                self._lead.get_watermark_offsets(partition, timeout=_LEADER_S)
 
     def seek(self, tp: TP, offset: int) -> None:
         """Go to `offset` before the next record; what an open call still brings from elsewhere is dropped."""
