@@ -13,7 +13,7 @@ from streams.dev.readiness import admin_client
 from streams.engine.stage import StageSpec, TableSpec
 from tests.conftest import Kafka
 from tests.integration.engine.children import StartChild, child_starter
-from tests.integration.engine.stages import Bench, make_topics, preset_offsets
+from tests.integration.engine.stages import Bench, configure_group, make_topics, preset_offsets
 
 
 class MakeBench(Protocol):
@@ -61,6 +61,8 @@ def make_bench(settings: Settings, unique_name: Callable[[str], str]) -> MakeBen
         admin = admin_client(settings_.bootstrap_servers())
         topics = [NewTopic(topic, partitions, 1, config=(configs or {}).get(role, {})) for topic, role in roles.items()]
         make_topics(admin, topics)
+        if made.group_protocol == "consumer":
+            configure_group(admin, made.group)
         if preset:
             starts = [TopicPartition(source, p, 0) for source in sources for p in range(partitions)]
             preset_offsets(admin, made.group, starts)

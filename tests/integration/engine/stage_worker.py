@@ -59,11 +59,14 @@ def say(text: str) -> None:
 
 
 def shorten_timeouts(patience_s: float) -> None:
-    loop.ACK_TIMEOUT_S = hosting.STOP_LIMIT_S = transport.STOP_TIMEOUT_S = patience_s
+    loop.ACK_TIMEOUT_S = patience_s
+    loop.STOP_ACK_TIMEOUT_S = patience_s / 4
+    hosting.STOP_LIMIT_S = transport.STOP_TIMEOUT_S = patience_s
 
 
 def main() -> None:
-    shorten_timeouts(float(os.environ.get("TEST_PATIENCE_S", loop.ACK_TIMEOUT_S)))
+    if "TEST_PATIENCE_S" in os.environ:
+        shorten_timeouts(float(os.environ["TEST_PATIENCE_S"]))
     settings = Settings()
     configure_logs(settings)
     failure = run_stages([app_of(spec_of(argument), settings) for argument in sys.argv[1:]])

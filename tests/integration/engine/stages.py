@@ -10,7 +10,15 @@ from typing import Any
 
 import orjson
 from confluent_kafka import ConsumerGroupTopicPartitions, Message, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
 
 from streams.config import Settings
 from streams.dev.readiness import admin_client, await_condition
@@ -20,6 +28,7 @@ from streams.engine.hosting import Stages
 from streams.engine.raw_producer import RawProducer
 from streams.engine.stage import StageSpec
 from streams.engine.topic_reader import Isolation, read_topics
+from streams.topology.desired import GROUP_CONFIGS
 
 WAIT_S = 30.0
 OnApp = Callable[[StageApp], None]
@@ -85,6 +94,9 @@ class Bench:
         admin = admin_client(self.settings.bootstrap_servers())
         futures = admin.list_offsets(dict.fromkeys(asked, latest))
         return {(p.topic, p.partition): future.result(10).offset for p, future in futures.items()}
+
+    def await_first_commit(self) -> None:
+        await_condition(lambda: sum(self.committed().values()) > 0, WAIT_S, f"a first commit of {self.spec.name}")
 
     def await_all_committed(self, timeout_s: float = WAIT_S) -> None:
         await_condition(lambda: self.committed() == self.ends(), timeout_s, f"{self.spec.name} to commit everything")
@@ -209,6 +221,16 @@ def make_topics(admin: AdminClient, topics: Sequence[NewTopic]) -> None:
         )
 
     await_condition(lead, WAIT_S, f"leaders of {sorted(names)}")
+
+
+def configure_group(admin: AdminClient, group: str) -> None:
+    """Give a KIP-848 group its heartbeats, as `headrace topology apply` does: the broker's default is five seconds."""
+    entries = [
+        ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in GROUP_CONFIGS.items()
+    ]
+    resource = ConfigResource(ResourceType.GROUP, group, incremental_configs=entries)
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result(WAIT_S)
 
 
 def preset_offsets(admin: AdminClient, group: str, offsets: Sequence[TopicPartition]) -> None:

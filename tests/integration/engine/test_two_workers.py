@@ -64,23 +64,6 @@ def test_workers_join_and_leave_while_records_flow(
     assert_exactly_once(bench, load)
 
 
-def test_a_worker_that_is_killed_is_succeeded_by_the_other(
-    make_bench: MakeBench, other_settings: OtherSettings, start_child: StartChild
-) -> None:
-    bench = make_bench(partitions=4, followers=1)
-    one = counting_app(bench.spec, bench.settings)
-    with loading(bench) as load, running(one):
-        child = start_child(other_settings(), bench.spec)
-        child.await_log("assigned")
-        await_condition(lambda: 0 < len(owned(one)[bench.spec.lead]) < bench.partitions, WAIT_S, "a share")
-        child.process.kill()
-        child.wait()
-        await_shared(bench, one)
-        load.stop()
-        bench.await_all_committed()
-    assert_exactly_once(bench, load)
-
-
 def test_of_two_workers_with_one_instance_id_one_stops_and_says_why(
     make_bench: MakeBench, other_settings: OtherSettings, start_child: StartChild, settings: Settings
 ) -> None:
