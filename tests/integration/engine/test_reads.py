@@ -48,13 +48,12 @@ class Reader(threading.Thread):
         self.join(WAIT_S)
 
 
-@pytest.mark.parametrize("store", ["rocksdb", "memory"])
 def test_values_only_grow_while_partitions_come_and_go(
-    make_bench: MakeBench, other_settings: Callable[..., Settings], store: str
+    make_bench: MakeBench, other_settings: Callable[..., Settings]
 ) -> None:
     bench = make_bench(partitions=4)
-    one = counting_app(bench.spec, other_settings(HEADRACE_STORE=store))
-    two = counting_app(bench.spec, other_settings(HEADRACE_STORE=store))
+    one = counting_app(bench.spec, other_settings(HEADRACE_STORE="rocksdb"))
+    two = counting_app(bench.spec, other_settings(HEADRACE_STORE="memory"))
     readers = [Reader(app, bench.partitions) for app in (one, two)]
     with loading(bench), running(one) as stage:
         for reader in readers:

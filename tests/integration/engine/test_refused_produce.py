@@ -1,11 +1,13 @@
 """What the broker refuses becomes the dead letter of exactly the record that put it out; a refused letter stops."""
 
 import random
+from typing import Any
 
 import pytest
 from confluent_kafka import Message
 
 from streams.dev.readiness import await_condition
+from streams.engine import clients
 from streams.engine.batch import Batch
 from streams.engine.topic_reader import read_topics
 from tests.integration.engine.conftest import MakeBench
@@ -67,7 +69,15 @@ def test_a_row_over_the_changelogs_limit_is_the_letter_of_its_record_alone(make_
     assert b"big" not in bench.changelog()
 
 
-def test_a_destination_deleted_under_way_buries_what_is_sent_there(make_bench: MakeBench) -> None:
+def test_a_destination_deleted_under_way_buries_what_is_sent_there(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configured = clients.producer_config
+
+    def impatient(*args: Any, **options: Any) -> dict[str, object]:
+        return {**configured(*args, **options), "message.timeout.ms": 1_500}
+
+    monkeypatch.setattr("streams.engine.clients.producer_config", impatient)
     bench = make_bench()
     bench.produce(RECORDS[:100])
 
