@@ -3,8 +3,9 @@
 import gc
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,12 +15,12 @@ from confluent_kafka.admin import AdminClient
 from streams.cli.options import location_options
 from streams.config import Settings
 from streams.engine.catalogue import open_registry
-from streams.engine.sender import Sender, batch_size_for
+from streams.engine.raw_producer import RawProducer, batch_size_for
 from streams.errors import HeadraceError, InvalidMessage, UsageError
 from streams.messages import headers as names
 from streams.messages.codec import Codec
 from streams.messages.contracts import Contract, load_contracts
-from streams.messages.json_lines import JsonLines
+from streams.messages.json_lines import JsonLines, Outgoing
 from streams.topology.connection import connect, list_topics
 from streams.topology.loading import load_topology
 from streams.topology.model import Topology
@@ -53,9 +54,13 @@ def send(type_name: str, topic: str, path: Path | None, headers: tuple[str, ...]
     _require_topic(settings, admin, topology, topic, contract)
     lines = _json_lines(settings, topology, contract, more)
     batch_size = batch_size_for(admin, topic)
-    with path.open("rb") if path else sys.stdin.buffer as file, Sender(settings, topic, batch_size) as sender:
+    report = _Report()
+    producer = RawProducer(settings, batch_size=batch_size, on_refused=report.take_back)
+    with path.open("rb") if path else sys.stdin.buffer as file, producer:
         gc.set_threshold(100_000)  # thousands of messages in flight are alive, not garbage
-        report = _send_all(file, lines, sender)
+        _send_all(file, lines, partial(_produce, producer, topic), report)
+        producer.flush()
+        report.finish()
     if report.invalid:
         raise HeadraceError(report.summary())
 
@@ -118,6 +123,11 @@ class _Report:
         self.invalid += 1
         click.echo(f"{self._erase()}line {number}: {reason}", err=True)
 
+    def take_back(self, number: int, reason: str) -> None:
+        """A line that was counted as sent, and which Kafka refused."""
+        self.sent -= 1
+        self.refuse(number, reason)
+
     def progress(self) -> None:
         if time.monotonic() - self._last >= _REPORT_EVERY_S:
             self._last = time.monotonic()
@@ -142,23 +152,21 @@ class _Report:
         return f"sent {self.sent:,}{left_out} in {seconds:.1f} s ({self.sent / seconds:,.0f}/s)"
 
 
-def _send_all(file: BinaryIO, lines: JsonLines, sender: Sender) -> _Report:
-    report = _Report()
+def _produce(producer: RawProducer, topic: str, number: int, message: Outgoing) -> None:
+    producer.send(topic, message.value, message.key, headers=message.headers, number=number)
+
+
+def _send_all(file: BinaryIO, lines: JsonLines, produce: Callable[[int, Outgoing], None], report: _Report) -> None:
     for number, line in _numbered(file):
         try:
             message = lines.message(line)
         except InvalidMessage as error:
             report.refuse(number, str(error))
         else:
-            sender.send(number, message.value, message.key, message.headers)
+            produce(number, message)
             report.sent += 1
         if number % _LOOK_EVERY == 0:
-            _take_refusals(sender, report)
             report.progress()
-    sender.flush()
-    _take_refusals(sender, report)
-    report.finish()
-    return report
 
 
 def _numbered(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -167,9 +175,3 @@ def _numbered(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         stripped = line.strip()
         if stripped:
             yield number, stripped
-
-
-def _take_refusals(sender: Sender, report: _Report) -> None:
-    for number, reason in sender.refusals():
-        report.sent -= 1
-        report.refuse(number, reason)

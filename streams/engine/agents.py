@@ -35,6 +35,7 @@ class BatchStream(faust.Stream):
             event = await queue.get()
             batch: Batch = event.value
             if batch.cycle.dead:
+                batch.done = True
                 continue  # left over from a cycle that was given up
             self._set_current_event(event)
             self.batch = batch
@@ -93,6 +94,7 @@ class BatchAgent(faust.Agent):
         """Fail the cycle whose batch the agent had in hand; False where it had none."""
         batch, stream.batch = stream.batch, None
         if batch is not None:
+            batch.done = True
             first, last = batch.records[0].offset(), batch.records[-1].offset()
             where = f"{batch.topic}/{batch.partition}@{first}..{last}"
             message = f"agent {self.name} {what} outside any record's handling, at {where}"

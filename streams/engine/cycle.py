@@ -41,9 +41,11 @@ class Cycle:
         "dead",
         "first",
         "held_back",
+        "letters",
         "lock",
         "next",
         "opened_at",
+        "records",
         "write_sets",
     )
 
@@ -59,6 +61,8 @@ class Cycle:
         self.next: dict[TP, int] = {}
         self.write_sets: dict[tuple[str, int], WriteSet] = {}
         self.callbacks: list[Callable[[float], None]] = []
+        self.records = 0
+        self.letters: dict[str, int] = {}
         self._pending = 0
         self._failure: AgentFailed | None = None
         self._done = threading.Event()
@@ -116,7 +120,10 @@ class Cycle:
         return done
 
     def keep(self, batch: "Batch") -> None:
-        """Note what a handled batch wants to do after the commit, and how far its partition has come."""
+        """Note what a handled batch counts, wants to do after the commit, and how far its partition has come."""
         tp = TP(batch.topic, batch.partition)
         self.next[tp] = batch.next_offset
         self.callbacks.extend(batch.callbacks)
+        self.records += len(batch.records)
+        for (category, _), count in batch.failures.items():
+            self.letters[category] = self.letters.get(category, 0) + count

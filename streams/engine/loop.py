@@ -6,7 +6,7 @@ flight when a rebalance callback runs (inside a poll) or a transaction ends.
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,7 @@ from streams.engine.batch import Batch
 from streams.engine.clients import Verdict
 from streams.engine.cluster import Cluster
 from streams.engine.cycle import AgentFailed, Cycle
+from streams.engine.handover import Deliver, Handover
 from streams.engine.health import Health
 from streams.engine.meter import Meter
 from streams.engine.ownership import OpenStore, Ownership
@@ -33,13 +34,9 @@ log = structlog.get_logger(__name__)
 BATCH_RECORDS = 500
 COMMIT_INTERVAL_S = 0.1
 IDLE_POLL_S = 0.1  # a rebalance, a stop and a status wait for its end: librdkafka serves them inside the poll
-ACK_TIMEOUT_S = 8.0  # less than the transaction's timeout: a cycle that is given up is still ours to abort
-STOP_ACK_TIMEOUT_S = 5.0
 SAMPLE_S = 1.0
 JOIN_S = 10.0  # a member that has no partition by then stands by
 FOLLOWERS_COMMIT_S = 86_400 / 2  # at least daily; offsets.retention.minutes is a week by default
-
-Deliver = Callable[[Sequence[Batch], Cycle], None]
 
 
 def _nothing() -> None:
@@ -72,15 +69,13 @@ class StageLoop:
         self.meter = Meter(spec.name)
         self.health = Health(spec.name, self.meter)
         self._settings = settings
-        self._deliver = deliver
         self._open_store = open_store
         self._ended = ended
         self._prepare = prepare
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._main, name=f"engine-{spec.name}", daemon=True)
         self._cycle: Cycle | None = None
-        self._cycle_records = 0
-        self._cycle_letters: dict[str, int] = {}
+        self._handover = Handover(deliver, self._stop)
         self._positions: dict[TP, int] = {}
         self._verdicts = Verdicts(spec, settings.instance_id)
         self._sampled_at = 0.0
@@ -199,20 +194,16 @@ class StageLoop:
     # -- a cycle
 
     def _process(self, runs: Runs) -> None:
+        self._handover.await_late()
         cycle = self._cycle or self._begin()
         batches = []
         for tp, run in runs:
             cycle.first.setdefault(tp, run[0].offset() or 0)
             batches += [self._batch(tp, run[i : i + BATCH_RECORDS], cycle) for i in range(0, len(run), BATCH_RECORDS)]
-        cycle.expect(len(batches))
-        self._deliver(batches, cycle)
-        self._await(cycle, batches)
+        self._handover.run(cycle, batches)
         for batch in batches:
             self._producer.put_out(batch)
             cycle.keep(batch)
-            self._cycle_records += len(batch.records)
-            for (category, _), count in batch.failures.items():
-                self._cycle_letters[category] = self._cycle_letters.get(category, 0) + count
         for tp, offset in cycle.next.items():
             self._positions[tp] = offset
             self._sources.passed(tp, offset)
@@ -222,8 +213,6 @@ class StageLoop:
     def _begin(self) -> Cycle:
         self._producer.begin()
         self._cycle = Cycle(self._ownership.tables)
-        self._cycle_records = 0
-        self._cycle_letters = {}
         return self._cycle
 
     def _batch(self, tp: TP, records: list[Any], cycle: Cycle) -> Batch:
@@ -240,19 +229,6 @@ class StageLoop:
             traced=self._verdicts.traced,
             flush=self._producer.put_out_early,
         )
-
-    def _await(self, cycle: Cycle, batches: Sequence[Batch]) -> None:
-        """Wait until the agents have acknowledged every batch, a bounded time."""
-        end = time.monotonic() + ACK_TIMEOUT_S
-        while not cycle.wait(0.25):
-            now = time.monotonic()
-            if self._stop.is_set():
-                end = min(end, now + STOP_ACK_TIMEOUT_S)
-            if now >= end:
-                late = next((batch for batch in batches if not batch.done), batches[0])
-                raise AgentFailed(
-                    "timeout", f"the agent of {late.topic} did not finish {late.where()} in {ACK_TIMEOUT_S:.0f} s"
-                )
 
     def _commit(self, cycle: Cycle) -> None:
         started = time.monotonic()
@@ -273,7 +249,7 @@ class StageLoop:
         self._verdicts.committed(cycle.next)
         if followers_due:
             self._followers_committed_at = time.monotonic()
-        self.meter.committed(self._cycle_records, self._cycle_letters, cycle.age_s(), time.monotonic() - started)
+        self.meter.committed(cycle.records, cycle.letters, cycle.age_s(), time.monotonic() - started)
 
     def _write_stores(self, cycle: Cycle, ends: Mapping[tuple[str, int], int], now: float) -> None:
         restorer = self._ownership.restorer

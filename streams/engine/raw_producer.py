@@ -1,21 +1,38 @@
-"""Produces records as they are given, as fast as librdkafka can: for the demo, benchmarks and soak runs.
+"""Produces records as they are given, as fast as librdkafka can: for `send`, the demo, benchmarks and soak runs.
 
 Idempotent but not transactional, and it encodes nothing: it sends what the caller made, broken or not.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]  # without __all__
 
 from streams.config import Settings
-from streams.engine.clients import acquainted
+from streams.engine.clients import BATCH_SIZE_BYTES, REFUSALS, acquainted
 from streams.errors import NotReachable
+from streams.topology.connection import answer
 
-_FLUSH_S = 30.0
-_QUEUE_FULL_POLLS = 300  # of 0.1 s each: as long as a flush may take
+_DELIVERY_S = 30.0  # a record that Kafka did not take by then is given up, and the sending with it
+_FULL_QUEUE_WAIT_S = 0.1
 _SERVE_EVERY = 500  # delivery reports are served once in so many records
+
+OnRefused = Callable[[int, str], None]  # the record's number and Kafka's reason
+
+
+def batch_size_for(admin: AdminClient, topic: str) -> int:
+    """Bytes that a batch may take: a larger one than the topic allows is refused, the innocent with the guilty.
+
+    Raises:
+        HeadraceError: Kafka refused to say or did not answer.
+    """
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+    configs = answer(admin.describe_configs([resource])[resource], f"reading the limits of {topic}")
+    return min(BATCH_SIZE_BYTES, int(configs["max.message.bytes"].value))
 
 
 class RawProducer:
@@ -24,22 +41,35 @@ class RawProducer:
     Args:
         settings: where Kafka is.
         linger_ms: how long a record may wait for company; 0 to measure latency.
+        batch_size: bytes; at most the topic's `max.message.bytes`, or the innocent are refused with the guilty.
+        on_refused: told of records that Kafka refuses for what they are; without it they end the sending.
     """
 
-    def __init__(self, settings: Settings, *, linger_ms: int = 20) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        linger_ms: int = 20,
+        batch_size: int = BATCH_SIZE_BYTES,
+        on_refused: OnRefused | None = None,
+    ) -> None:
+        self._where = settings.bootstrap_servers()
         self._failed: KafkaError | None = None
+        self._on_refused = on_refused
         self._count = 0
         producer = Producer(
             {
                 **settings.kafka_config(),
                 "enable.idempotence": True,
-                "acks": "all",
                 "linger.ms": linger_ms,
+                "batch.size": batch_size,
                 "compression.type": "lz4",
-                "partitioner": "murmur2_random",
-                "message.max.bytes": 64 << 20,  # size is the broker's verdict
-                "delivery.timeout.ms": int(_FLUSH_S * 1000),
-                "log_level": 0,
+                "partitioner": "murmur2_random",  # agrees with Java clients and the tables' partitions
+                "message.max.bytes": 64 << 20,  # size is the broker's verdict, not the client's
+                "delivery.timeout.ms": int(_DELIVERY_S * 1000),
+                "delivery.report.only.error": True,
+                "log_level": 0,  # what it would log is in the line that we raise
+                "error_cb": lambda _error: None,
             }
         )
         self._producer = acquainted(producer)
@@ -50,30 +80,28 @@ class RawProducer:
         value: bytes | None,
         key: bytes | None,
         *,
-        timestamp_ms: int,
-        headers: Sequence[tuple[str, bytes]],
+        timestamp_ms: int = 0,
+        headers: Sequence[tuple[str, str | bytes | None]] = (),
+        number: int = 0,
     ) -> None:
-        """Produce one record, waiting for room in the queue.
+        """Produce one record, waiting for room in the queue; `number` names it to `on_refused`.
 
         Raises:
             NotReachable: an earlier record was not delivered, or there is no room for 30 s.
         """
-        for _ in range(_QUEUE_FULL_POLLS):
+        deadline = time.monotonic() + _DELIVERY_S
+        told = self._undelivered if self._on_refused is None else partial(self._judged, number)
+        while True:
             try:
                 self._producer.produce(
-                    topic,
-                    value,
-                    key,
-                    timestamp=timestamp_ms,
-                    headers=list(headers),
-                    on_delivery=self._delivered,
+                    topic, value, key, timestamp=timestamp_ms, headers=list(headers), on_delivery=told
                 )
             except BufferError:
-                self._producer.poll(0.1)
+                if time.monotonic() > deadline:
+                    raise NotReachable(f"Kafka at {self._where} has taken nothing for {_DELIVERY_S:g} s") from None
+                self.serve(_FULL_QUEUE_WAIT_S)
             else:
                 break
-        else:
-            raise NotReachable(f"Kafka takes no more records for {topic}; is the broker alive?")
         self._count += 1
         if self._count % _SERVE_EVERY == 0:
             self.serve()
@@ -86,25 +114,31 @@ class RawProducer:
         """
         self._producer.poll(wait_s)
         if self._failed is not None:
-            raise NotReachable(f"Kafka did not take a record: {self._failed.str()}")
+            raise NotReachable(f"Kafka at {self._where} did not take a record: {self._failed.str()}")
 
     def flush(self) -> None:
-        """Wait until everything is delivered.
+        """Wait until everything is delivered or refused.
 
         Raises:
-            NotReachable: something was not, within 30 s.
+            NotReachable: something was not, within half a minute.
         """
         try:
-            left = self._producer.flush(_FLUSH_S)
-        except KafkaException as error:
-            raise NotReachable(f"Kafka did not take a record: {error.args[0].str()}") from None
+            left = self._producer.flush(_DELIVERY_S + 5)
+        except (KafkaException, SystemError) as error:
+            raise NotReachable(f"Kafka at {self._where} failed: {error}") from None
         self.serve()
         if left:
-            raise NotReachable(f"Kafka did not take {left} records within {_FLUSH_S:.0f} s")
+            raise NotReachable(f"Kafka at {self._where} did not take {left} records in {_DELIVERY_S:g} s")
 
-    def _delivered(self, error: KafkaError | None, _message: Message) -> None:
+    def _undelivered(self, error: KafkaError | None, _message: Message) -> None:
         if error is not None and self._failed is None:
             self._failed = error
+
+    def _judged(self, number: int, error: KafkaError | None, message: Message) -> None:
+        if error is not None and error.code() in REFUSALS and self._on_refused is not None:
+            self._on_refused(number, f"Kafka refused it: {error.str()}")
+        else:
+            self._undelivered(error, message)
 
     def __enter__(self) -> Self:
         return self

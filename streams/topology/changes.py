@@ -1,5 +1,6 @@
 """The kinds of difference between a topology and a cluster: what each does, in words, before and after."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -8,21 +9,21 @@ from streams.topology.desired import DesiredTopic
 
 
 @dataclass(frozen=True)
-class Change:
+class Change(ABC):
     """One difference; `action` is said before it is made, `done` after."""
 
     action: ClassVar[str] = ""
     done: ClassVar[str] = ""
 
     @property
+    @abstractmethod
     def target(self) -> str:
         """What it is made to."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def detail(self) -> str:
         """What will be different."""
-        raise NotImplementedError
 
     @property
     def destructive(self) -> bool:

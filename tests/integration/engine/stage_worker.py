@@ -15,7 +15,7 @@ import time
 from typing import Any
 
 from streams.config import Settings
-from streams.engine import hosting, loop, transport
+from streams.engine import handover, hosting, transport
 from streams.engine.app import StageApp
 from streams.engine.hosting import run_stages
 from streams.engine.stage import StageSpec, TableSpec
@@ -59,8 +59,8 @@ def say(text: str) -> None:
 
 
 def shorten_timeouts(patience_s: float) -> None:
-    loop.ACK_TIMEOUT_S = patience_s
-    loop.STOP_ACK_TIMEOUT_S = patience_s / 4
+    handover.ACK_TIMEOUT_S = patience_s
+    handover.STOP_ACK_TIMEOUT_S = patience_s / 4
     hosting.STOP_LIMIT_S = transport.STOP_TIMEOUT_S = patience_s
 
 

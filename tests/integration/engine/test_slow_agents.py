@@ -15,7 +15,7 @@ RECORDS = [(b"k%d" % (n % 3), b"%d" % n) for n in range(300)]
 
 @pytest.fixture(autouse=True)
 def _short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streams.engine.loop.ACK_TIMEOUT_S", ACK_TIMEOUT_S)
+    monkeypatch.setattr("streams.engine.handover.ACK_TIMEOUT_S", ACK_TIMEOUT_S)
 
 
 def assert_all_counted_once(bench: Bench) -> None:
