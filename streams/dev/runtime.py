@@ -8,7 +8,7 @@ from pathlib import Path
 
 from streams.dev import docker
 from streams.dev.broker import Broker, JavaBroker
-from streams.dev.distribution import Distribution, Say, prepare
+from streams.dev.distribution import Distribution, Say, broker_recipe, prepare
 from streams.dev.layout import Layout, Node, new_layout
 from streams.dev.readiness import admin_client, answers, await_condition, group_coordinator_answers
 from streams.errors import NotReachable
@@ -61,7 +61,7 @@ def choose_runtime(wanted: Wanted, kind: str | None = None) -> Runtime:
         )
     if kind != "java" and docker.engine_answers():
         return Runtime("docker", docker.engine_host(), partial(_docker_broker, wanted))
-    distribution = cache(partial(prepare, _run_once, wanted.say))
+    distribution = cache(lambda: prepare(broker_recipe(), _run_once, wanted.say))
     return Runtime("java", "127.0.0.1", partial(_java_broker, wanted, distribution))
 
 

@@ -19,7 +19,7 @@ def kafka(tmp_path: Path) -> Distribution:
     jars.mkdir()
     for name in ("zstd.jar", "avro.jar", "kafka.jar"):
         (jars / name).touch()
-    return Distribution(Java(Path("/java/bin/java"), "17"), jars, tmp_path / "classes.jsa")
+    return Distribution(Java(Path("/java/bin/java"), "17"), jars, tmp_path / "classes.jsa", tmp_path / "log4j2.yaml")
 
 
 def test_the_image_and_the_jars_are_of_one_kafka() -> None:
@@ -78,7 +78,7 @@ def test_processes_prepare_one_after_the_other(tmp_path: Path) -> None:
             holder.stdin.close()
 
         with distributions._lock(tmp_path / "lock", let_go_when_waited_for):
-            assert said == ["another process is preparing Kafka; waiting for it"]
+            assert said == ["another process is preparing jars; waiting for it"]
 
 
 def test_the_cache_is_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
