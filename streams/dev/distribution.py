@@ -73,8 +73,18 @@ class Distribution:
     archive: Path
     logging: Path
 
-    def command(self, main_class: str, *arguments: str, heap_mb: int, options: tuple[str, ...] = ()) -> list[str]:
-        """Command line of one of its programs, with what makes it start fast and stay small."""
+    def command(
+        self, main_class: str, *arguments: str, heap_mb: int, options: tuple[str, ...] = (), classes: Path | None = None
+    ) -> list[str]:
+        """Command line of one of its programs, with what makes it start fast and stay small.
+
+        Args:
+            main_class: the program.
+            arguments: its own.
+            heap_mb: maximal heap.
+            options: further ones of the JVM.
+            classes: a folder with classes that the jars lack.
+        """
         made = self.archive.exists() and self.archive.stat().st_size > 0
         shared = [f"-XX:SharedArchiveFile={self.archive}"] if made and not options else []
         return [
@@ -88,8 +98,8 @@ class Distribution:
             *options,
             f"-Dlog4j2.configurationFile={self.logging}",
             "-cp",
-            # Sorted: an archive is only valid for the class path it was made with.
-            os.pathsep.join(sorted(map(str, self.jars.glob("*.jar")))),
+            # Sorted: an archive is only valid for class paths that begin with the one it was made with.
+            os.pathsep.join([*sorted(map(str, self.jars.glob("*.jar"))), *([str(classes)] if classes else [])]),
             main_class,
             *arguments,
         ]

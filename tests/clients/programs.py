@@ -46,6 +46,7 @@ def run_bounded(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        errors="replace",  # values may be printed that are no text
         env={**os.environ, **(environment or {})},
         start_new_session=True,
     ) as process:

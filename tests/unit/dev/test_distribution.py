@@ -32,6 +32,8 @@ def test_the_class_path_is_sorted_so_that_the_archive_stays_valid(kafka: Distrib
     command = kafka.command("kafka.Kafka", heap_mb=256)
     names = [Path(jar).name for jar in command[command.index("-cp") + 1].split(":")]
     assert names == ["avro.jar", "kafka.jar", "zstd.jar"]
+    longer = kafka.command("Mine", heap_mb=256, classes=Path("/mine"))
+    assert longer[longer.index("-cp") + 1] == f"{command[command.index('-cp') + 1]}:/mine"
 
 
 def test_the_archive_is_used_only_once_it_is_there(kafka: Distribution) -> None:

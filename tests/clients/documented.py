@@ -1,0 +1,62 @@
+"""The commands of a documentation page and what it says they print, to be run and compared."""
+
+import doctest
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.clients.programs import run_bounded
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "clients.md"
+BLOCK = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Documented:
+    """One command, and what it prints: `...` stands for anything."""
+
+    command: str
+    output: str
+
+
+def section(page: Path, heading: str) -> str:
+    """Text under a heading, to the next of any level.
+
+    Raises:
+        ValueError: the page has no such heading.
+    """
+    _before, found, rest = page.read_text().partition(f"# {heading}\n")
+    if not found:
+        raise ValueError(f"{page} has no heading {heading!r}")
+    return re.split(r"^#+ ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def commands(text: str) -> list[Documented]:
+    """Its commands in order: lines after `$ `, and those that a backslash adds."""
+    found: list[Documented] = []
+    for block in BLOCK.findall(text):
+        for each in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command = re.match(r"(?:.*\\\n)*.*\n", each)
+            assert command is not None, each
+            found.append(Documented(command[0].rstrip("\n"), each[command.end() :]))
+    return found
+
+
+def run_section(text: str, environment: Mapping[str, str], folder: Path) -> list[str]:
+    """Run all commands of a section in `folder`; each has to succeed and print what the page says.
+
+    Returns:
+        What each printed.
+    """
+    printed = []
+    documented = commands(text)
+    assert documented, f"no commands in {text!r}"
+    checker = doctest.OutputChecker()
+    for each in documented:
+        answer = run_bounded(["bash", "-c", f"cd {folder}; {each.command}"], environment=environment)
+        assert answer.returncode == 0, f"{each.command}\n{answer.stdout}{answer.stderr}"
+        agrees = checker.check_output(each.output, answer.stdout, doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+        assert agrees, f"{each.command}\nprinted\n{answer.stdout}\nand the page says\n{each.output}\n{answer.stderr}"
+        printed.append(answer.stdout)
+    return printed
