@@ -154,10 +154,15 @@ class CatalogueRegistry:
         while True:
             asked = {_PARTITION: OffsetSpec.latest()}  # type: ignore[no-untyped-call]
             try:
-                return int(self._admin.list_offsets(asked, isolation_level=until)[_PARTITION].result(_READ_S).offset)
+                end = int(self._admin.list_offsets(asked, isolation_level=until)[_PARTITION].result(_READ_S).offset)
             except KafkaException as error:
                 if error.args[0].code() not in _LEADERLESS or time.monotonic() > deadline:
                     raise
+            else:
+                if end >= 0:  # without an error and without an offset while the leader moves
+                    return end
+                if time.monotonic() > deadline:
+                    raise NotReachable(f"Kafka does not say where {SCHEMAS_TOPIC} ends")
             time.sleep(_PAUSE_S)
 
     def _topic_exists(self) -> bool:

@@ -179,6 +179,7 @@ class StageLoop:
     def _accepted(self, runs: Runs, before: set[int]) -> Runs:
         """Runs of partitions that were ours before and after the poll; the others are fetched again."""
         strange = {tp.partition for tp, run in runs if not self._expected(tp, run, before)}
+        strange |= self._sources.take_unplaced()
         if not strange:
             return runs
         if self._cycle is not None and any(tp.partition in strange for tp in self._cycle.first):

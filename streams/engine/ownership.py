@@ -27,6 +27,18 @@ log = structlog.get_logger(__name__)
 
 OpenStore = Callable[[TableSpec, int], Store]
 _ASK_AGAIN_S = 0.2
+_MISSING_S = 5.0
+
+
+class _NotKnown(Exception):
+    """Kafka's answer is none: to be asked again."""
+
+
+def _known(tp: TP, end: int) -> int:
+    """End of a changelog; while its leader moves Kafka may answer without an error and without an offset (-1)."""
+    if end < 0:
+        raise _NotKnown(f"the end of {tp} is not known")
+    return end
 
 
 class PartitionState(StrEnum):
@@ -47,10 +59,11 @@ def store_opener(kind: str, folder: Path) -> OpenStore:
 class _Opening:
     """Questions on the way for one partition."""
 
-    __slots__ = ("_ask_at", "committed", "ends", "offsets", "reposition")
+    __slots__ = ("_ask_at", "asked_since", "committed", "ends", "offsets", "reposition")
 
-    def __init__(self, *, reposition: bool, ask_at: float = 0.0) -> None:
+    def __init__(self, *, reposition: bool, ask_at: float = 0.0, asked_since: float | None = None) -> None:
         self.reposition = reposition
+        self.asked_since = time.monotonic() if asked_since is None else asked_since
         self.committed: Future[Any] | None = None
         self.offsets: dict[TP, int] | None = None
         self.ends: dict[TP, Future[Any]] = {}
@@ -162,30 +175,43 @@ class Ownership:
                 opening.ask(self._ask_committed, partition)
             elif opening.offsets is None:
                 if opening.committed.done():
-                    opening.offsets = opening.committed.result()
+                    opening.offsets = self._believed(opening.committed.result(), opening)
                     opening.ends = self._cluster.end_offsets(
                         TP(self._spec.changelog(table.name), partition) for table in self._spec.tables
                     )
             elif all(future.done() for future in opening.ends.values()):
-                ends = {tp: int(future.result().offset) for tp, future in opening.ends.items()}
+                ends = {tp: _known(tp, future.result().offset) for tp, future in opening.ends.items()}
                 del self._openings[partition]
                 self._place(partition, opening.offsets, reposition=opening.reposition)
                 self._restore(partition, ends)
-        except KafkaException as error:
-            log.warning("opening a partition has to wait", partition=partition, error=name_of(error))
+        except (KafkaException, _NotKnown) as error:
+            why = str(error) if isinstance(error, _NotKnown) else name_of(error)
+            log.warning("opening a partition has to wait", partition=partition, error=why)
             self._cluster.start_again()
-            self._openings[partition] = _Opening(reposition=opening.reposition, ask_at=time.monotonic() + _ASK_AGAIN_S)
+            self._openings[partition] = _Opening(
+                reposition=opening.reposition,
+                ask_at=time.monotonic() + _ASK_AGAIN_S,
+                asked_since=opening.asked_since,
+            )
 
     def _ask_committed(self, partition: int) -> "Future[Any]":
         return self._cluster.committed_offsets(TP(topic, partition) for topic in self._spec.sources)
 
+    def _believed(self, committed: dict[TP, int], opening: _Opening) -> dict[TP, int]:
+        """The group's offsets; where one is missing, only once a coordinator has said so for some seconds.
+
+        One that has just taken over may not know yet what it will know.
+        """
+        missing = [tp for tp, offset in committed.items() if offset < 0]
+        if not missing:
+            return committed
+        where = f"group {self._spec.group} has no offset for {missing[0]}"
+        if time.monotonic() - opening.asked_since < _MISSING_S:
+            raise _NotKnown(where)
+        raise ConfigurationRefused(f"{where}; run `headrace topology apply`, which presets it")
+
     def _place(self, partition: int, committed: dict[TP, int], *, reposition: bool) -> None:
         lead = TP(self._spec.lead, partition)
-        for tp, offset in committed.items():
-            if offset < 0:
-                raise ConfigurationRefused(
-                    f"group {self._spec.group} has no offset for {tp}; run `headrace topology apply`, which presets it"
-                )
         for table in self._spec.tables:
             at = (table.name, partition)
             if at not in self.tables:

@@ -22,6 +22,7 @@ Runs = list[tuple[TP, list[Message]]]
 RebalanceCallback = Callable[[list[int]], None]
 
 _LEADER_S = 0.5
+_NO_OFFSET = KafkaError(KafkaError._NO_OFFSET).str()  # noqa: SLF001 the library's name
 _FOLLOWER_POLL_S = 0.02  # how long the lead may wait while a follower could have records
 _IGNORED = frozenset({KafkaError._PARTITION_EOF})  # noqa: SLF001 the library's names
 _FATAL = frozenset({KafkaError._FATAL, KafkaError._AUTO_OFFSET_RESET})  # noqa: SLF001
@@ -43,6 +44,10 @@ class Sources:
         self._followers = acquainted(followers) if followers is not None else None
         self._following: dict[TP, int] = {}
         self._pending_seeks: dict[TP, int] = {}
+        self._paused: set[int] = set()
+        # Partitions of the lead of which the client was told that they have no offset; it refuses to seek in them.
+        self._unplaced: set[int] = set()
+        self._given_up: set[int] = set()
         self.on_receipt_error: Callable[[KafkaError], None] = lambda error: log.warning("consumer", error=str(error))
 
     def subscribe(self, assign: RebalanceCallback, revoke: RebalanceCallback, lost: RebalanceCallback) -> None:
@@ -113,6 +118,10 @@ class Sources:
         if error.code() in _FATAL or error.fatal():
             where = f"{record.topic()}/{record.partition()}" if record.topic() else self._spec.lead
             if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001
+                if _NO_OFFSET in error.str() and record.topic() == self._spec.lead:
+                    self._unplaced.add(record.partition() or 0)
+                    self._given_up.add(record.partition() or 0)
+                    return True
                 raise ConfigurationRefused(
                     f"group {self._spec.group} has no usable offset for {where} ({error.str()}); run "
                     f"`headrace topology apply` for a new group, or set one with kafka-consumer-groups --reset-offsets"
@@ -123,13 +132,25 @@ class Sources:
 
     # -- positions
 
+    def take_unplaced(self) -> set[int]:
+        """Partitions of the lead that have to be opened again, since the client was told of no offset for them.
+
+        A coordinator that has just taken over may say so of a group that has offsets: whether it is true is for the
+        opening to find out.
+        """
+        taken, self._unplaced = self._unplaced, set()
+        return taken
+
     def pause(self, partitions: Iterable[int]) -> None:
         """Stop fetching partitions of the lead."""
-        self._lead.pause([TopicPartition(self._spec.lead, p) for p in partitions])
+        paused = set(partitions)
+        self._paused |= paused
+        self._lead.pause([TopicPartition(self._spec.lead, p) for p in paused])
 
     def resume(self, partitions: Iterable[int]) -> None:
         """Fetch partitions of the lead again."""
         resumed = [TopicPartition(self._spec.lead, p) for p in partitions]
+        self._paused -= set(partitions)
         self._lead.resume(resumed)
         with suppress(KafkaException):
             for partition in resumed:
@@ -148,12 +169,24 @@ class Sources:
         for tp, offset in list(self._pending_seeks.items()):
             consumer = self._followers if tp in self._following else self._lead
             assert consumer is not None  # noqa: S101 a follower has its consumer
+            place = TopicPartition(tp.topic, tp.partition, offset)
             try:
-                consumer.seek(TopicPartition(tp.topic, tp.partition, offset))
+                if tp.topic == self._spec.lead and tp.partition in self._given_up:
+                    self._assign_again(place)
+                else:
+                    consumer.seek(place)
             except KafkaException as error:
                 log.debug("a seek has to wait", partition=str(tp), offset=offset, error=name_of(error))
             else:
                 del self._pending_seeks[tp]
+
+    def _assign_again(self, place: TopicPartition) -> None:
+        """Place a partition that the client has given up: it would refuse to seek there."""
+        self._lead.incremental_unassign([place])
+        self._lead.incremental_assign([place])
+        if place.partition in self._paused:
+            self._lead.pause([place])
+        self._given_up.discard(place.partition)
 
     def follow(self, positions: dict[TP, int]) -> None:
         """Add partitions of followers, each from an offset."""

@@ -57,8 +57,9 @@ def _targets(admin: AdminClient, change: PresetOffsets) -> list[TopicPartition]:
 
     def ask() -> list[TopicPartition]:
         futures = admin.list_offsets(wanted, request_timeout=REQUEST_S)
-        return [
-            TopicPartition(change.topic, each.partition, result_of(future).offset) for each, future in futures.items()
-        ]
+        offsets = {each.partition: result_of(future).offset for each, future in futures.items()}
+        if min(offsets.values(), default=0) < 0:  # so it is told, without an error, while a leader moves
+            raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
+        return [TopicPartition(change.topic, partition, offset) for partition, offset in offsets.items()]
 
     return once_settled(ask, f"reading where {change.topic} starts and ends")

@@ -3,20 +3,27 @@
 from collections.abc import Callable
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import Message, TopicPartition
 from confluent_kafka.admin import NewPartitions, NewTopic  # type: ignore[attr-defined]
 
 from streams.config import Settings
+from streams.dev.readiness import await_condition
+from streams.engine.batch import Batch
 from streams.engine.raw_producer import RawProducer
 from streams.engine.stage import StageSpec, TableSpec
 from tests.integration.engine.conftest import MakeBench
-from tests.integration.engine.counting import app_with, count, counting_app
+from tests.integration.engine.counting import app_with, count, counting_app, destinations
 from tests.integration.engine.stages import WAIT_S, Bench, make_topics, preset_offsets, running
 
 
 @pytest.fixture(autouse=True)
-def _short_wait_for_topics(monkeypatch: pytest.MonkeyPatch) -> None:
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streams.engine.arrival._REFUSALS_S", 0.3)
+    monkeypatch.setattr("streams.engine.ownership._MISSING_S", 0.3)
+
+
+def pass_on(batch: Batch, record: Message) -> None:
+    batch.send(destinations(batch)[0], record.value(), record.key())
 
 
 def failure_of(bench: Bench, spec: StageSpec | None = None) -> str:
@@ -44,6 +51,23 @@ def test_a_group_without_offsets_says_how_to_preset_them(
     line = failure_of(bench)
     assert bench.spec.group in line
     assert "headrace topology apply" in line
+
+
+@pytest.mark.parametrize(("tables", "followers"), KINDS)
+def test_a_coordinator_that_does_not_know_the_offset_yet_is_asked_again(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch, tables: tuple[str, ...], followers: int
+) -> None:
+    monkeypatch.setattr("streams.engine.ownership._MISSING_S", WAIT_S)
+    bench = make_bench(tables=tables, followers=followers, preset=False)
+    bench.produce([(b"k", b"before"), (b"k", b"after")])
+    with running(counting_app(bench.spec, bench.settings, pass_on)) as stage:
+        await_condition(lambda: "opening" in [p.state for p in stage.app.status().partitions], WAIT_S, "the opening")
+        engine = stage.app.engine
+        assert engine is not None
+        member = engine._sources._lead  # Kafka takes offsets of an active group from its members only
+        starts = [TopicPartition(source, 0, int(source == bench.spec.lead)) for source in bench.spec.sources]
+        member.commit(offsets=starts, asynchronous=False)
+        await_condition(lambda: bench.outputs() == {b"k": [b"after"]}, WAIT_S, "what follows the offset")
 
 
 def test_a_follower_without_an_offset_is_named(make_bench: MakeBench) -> None:
@@ -104,11 +128,17 @@ def test_a_topic_that_comes_in_time_is_waited_for(make_bench: MakeBench, monkeyp
         stage.await_state("running")
 
 
+def grow(bench: Bench, topic: str) -> None:
+    """Three partitions, as the broker's metadata has them a moment after it has agreed."""
+    bench.admin.create_partitions([NewPartitions(topic, 3)])[topic].result(WAIT_S)
+    await_condition(lambda: len(bench.admin.list_topics(topic).topics[topic].partitions) == 3, WAIT_S, "partitions")
+
+
 @pytest.mark.parametrize("role", ["follower", "changelog"])
 def test_another_partition_count_than_the_leads_is_refused(make_bench: MakeBench, role: str) -> None:
     bench = make_bench(followers=1, partitions=2)
     topic = bench.spec.followers[0] if role == "follower" else bench.spec.changelog("counts")
-    bench.admin.create_partitions([NewPartitions(topic, 3)])[topic].result(WAIT_S)
+    grow(bench, topic)
     line = failure_of(bench)
     assert f"{topic} has 3 partitions" in line
     assert "2" in line
@@ -116,7 +146,7 @@ def test_another_partition_count_than_the_leads_is_refused(make_bench: MakeBench
 
 def test_a_destination_may_have_any_partition_count(make_bench: MakeBench) -> None:
     bench = make_bench()
-    bench.admin.create_partitions([NewPartitions(bench.out, 3)])[bench.out].result(WAIT_S)
+    grow(bench, bench.out)
     bench.produce([(b"k%d" % n, b"v") for n in range(20)])
     with running(counting_app(bench.spec, bench.settings)):
         bench.await_all_committed()
