@@ -31,7 +31,7 @@ class WrongCluster(NotReachable):
 
 
 def await_condition(condition: Callable[[], bool], timeout_s: float, what: str) -> None:
-    """Poll until `condition` holds; a Kafka error counts as not yet.
+    """Poll until `condition` holds; a Kafka error, or an answer that does not come in time, counts as not yet.
 
     Raises:
         NotReachable: it does not hold after `timeout_s`; says `what` was awaited and the last error.
@@ -41,8 +41,8 @@ def await_condition(condition: Callable[[], bool], timeout_s: float, what: str) 
         try:
             if condition():
                 return
-        except KafkaException as error:
-            last = f" ({error.args[0]})"
+        except (KafkaException, TimeoutError) as error:  # a future's result is waited for on the caller's clock
+            last = f" ({error.args[0] if error.args else 'no answer in time'})"
         if time.monotonic() > deadline:
             raise NotReachable(f"waited {timeout_s:g} s for {what}{last}")
         time.sleep(PAUSE_S)

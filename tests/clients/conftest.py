@@ -14,13 +14,15 @@ from tests.clients.bus import HERE, ROOT, Bus
 from tests.clients.java_programs import JavaPrograms, compile_programs
 
 ORDERS = 48
+# Kafka's default. A broker on a busy machine misses the short one, which serves brokers that are killed and restarted.
+PATIENT = {"broker.session.timeout.ms": "9000"}
 
 
 @pytest.fixture(scope="session")
 def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bus]:
     """Of its own, for documented commands name the topics of the example domain."""
     folder = tmp_path_factory.mktemp("bus")
-    with KafkaCluster() as cluster:
+    with KafkaCluster(overrides=PATIENT) as cluster:
         environment = {
             "KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap_servers,
             "HEADRACE_INSTANCE_ID": f"test-{uuid.uuid4().hex[:8]}",

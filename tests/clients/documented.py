@@ -3,6 +3,7 @@
 import doctest
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,20 +44,28 @@ def commands(text: str) -> list[Documented]:
     return found
 
 
-def run_section(text: str, environment: Mapping[str, str], folder: Path) -> list[str]:
+def run_section(text: str, environment: Mapping[str, str], folder: Path, *, at_once: bool = False) -> list[str]:
     """Run all commands of a section in `folder`; each has to succeed and print what the page says.
+
+    Args:
+        text: the section.
+        environment: variables besides those of this process.
+        folder: where files that commands make go.
+        at_once: they do not depend on each other, and mostly wait.
 
     Returns:
         What each printed.
     """
-    printed = []
     documented = commands(text)
     assert documented, f"no commands in {text!r}"
-    checker = doctest.OutputChecker()
-    for each in documented:
-        answer = run_bounded(["bash", "-c", f"cd {folder}; {each.command}"], environment=environment)
-        assert answer.returncode == 0, f"{each.command}\n{answer.stdout}{answer.stderr}"
-        agrees = checker.check_output(each.output, answer.stdout, doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
-        assert agrees, f"{each.command}\nprinted\n{answer.stdout}\nand the page says\n{each.output}\n{answer.stderr}"
-        printed.append(answer.stdout)
-    return printed
+    with ThreadPoolExecutor(max_workers=len(documented) if at_once else 1) as pool:
+        return list(pool.map(lambda each: _run(each, environment, folder), documented))
+
+
+def _run(documented: Documented, environment: Mapping[str, str], folder: Path) -> str:
+    answer = run_bounded(["bash", "-c", f"cd {folder}; {documented.command}"], environment=environment)
+    told = f"{documented.command}\nprinted\n{answer.stdout}\nand the page says\n{documented.output}\n{answer.stderr}"
+    assert answer.returncode == 0, told
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    assert doctest.OutputChecker().check_output(documented.output, answer.stdout, flags), told
+    return answer.stdout

@@ -44,7 +44,7 @@ def test_the_documented_console_tools_write_and_read(bus: Bus, kafka_tools: Kafk
     run_section(section(PAGE, "Console tools: writing"), environment, tmp_path)
     await_routed(bus, "console", b"hello")
     check_order(bus, "console", b"ORD-100", ORDER_OF_TEXT)
-    run_section(section(PAGE, "Console tools: reading"), environment, tmp_path)
+    run_section(section(PAGE, "Console tools: reading"), environment, tmp_path, at_once=True)
 
 
 @pytest.mark.soak
@@ -68,4 +68,4 @@ def test_the_documented_kcat_writes_and_reads(bus: Bus, tmp_path: Path) -> None:
     run_section(section(PAGE, "kcat: writing"), bus.environment, tmp_path)
     await_routed(bus, "kcat", b"hello from kcat")
     check_order(bus, "kcat", "Bestellung-ä".encode(), ORDER)
-    run_section(section(PAGE, "kcat: reading"), bus.environment, tmp_path)
+    run_section(section(PAGE, "kcat: reading"), bus.environment, tmp_path, at_once=True)
