@@ -2,11 +2,12 @@
 
 A domain is the module that HEADRACE_APP names. Its stages join those of the topology where it has
 `stage_specs(topology) -> Iterable[StageSpec]` and `stage_app(spec, world) -> StageApp`.
+How a stage is in its group is the operator's to say: `stages` of topology.yaml overrides what its package declares.
 """
 
 import importlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 
 from streams.config import Settings
@@ -76,8 +77,15 @@ def load_domain(name: str) -> ModuleType | None:
 
 
 def stage_specs(topology: Topology, domain: ModuleType | None = None) -> list[StageSpec]:
-    """All stages: the topology's and the domain's."""
-    return [*router_specs(topology), *_domain_specs(topology, domain)]
+    """All stages, the topology's and the domain's, in the groups that `stages` of the topology says."""
+    return [_as_set(spec, topology) for spec in (*router_specs(topology), *_domain_specs(topology, domain))]
+
+
+def _as_set(spec: StageSpec, topology: Topology) -> StageSpec:
+    settings = topology.stages.get(spec.name)
+    if settings is None:
+        return spec
+    return replace(spec, group_protocol=settings.group_protocol, static_membership=settings.static_membership)
 
 
 def _domain_specs(topology: Topology, domain: ModuleType | None) -> Iterable[StageSpec]:

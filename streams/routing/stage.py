@@ -22,7 +22,6 @@ from streams.routing.router import CompiledRouter, Matched, compile_router
 from streams.routing.sources import contracts_of
 from streams.telemetry import metrics
 from streams.topology.model import Monitoring, Router, Topology
-from streams.topology.operations import StageSettings
 
 ROUTES_TABLE = TableSpec("routes", by="source")
 
@@ -32,7 +31,7 @@ def router_specs(topology: Topology) -> list[StageSpec]:
     by_stage: dict[str, list[Router]] = {}
     for router in topology.routers:
         by_stage.setdefault(router.stage, []).append(router)
-    return [_spec(stage, routers, topology) for stage, routers in by_stage.items()]
+    return [_spec(stage, routers) for stage, routers in by_stage.items()]
 
 
 def router_stage(
@@ -106,8 +105,7 @@ def route_batch(batch: Batch, compiled: CompiledRouter) -> None:
     _observe(batch, stood, compiled)
 
 
-def _spec(stage: str, routers: Sequence[Router], topology: Topology) -> StageSpec:
-    settings = topology.stages.get(stage) or StageSettings(name=stage)
+def _spec(stage: str, routers: Sequence[Router]) -> StageSpec:
     destinations = {each.topic for router in routers for route in router.routes for each in route.destinations}
     destinations |= {router.unmatched for router in routers} - {"deadletter", "drop"}
     return StageSpec(
@@ -115,8 +113,6 @@ def _spec(stage: str, routers: Sequence[Router], topology: Topology) -> StageSpe
         sources=tuple(dict.fromkeys(router.source for router in routers)),
         tables=(ROUTES_TABLE,),
         destinations=frozenset(destinations),
-        group_protocol=settings.group_protocol,
-        static_membership=settings.static_membership,
     )
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from typing import Literal
 
 from streams.dev.ports import free_ports
 from streams.dev.readiness import await_condition
@@ -15,12 +16,27 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 STOP_S = 40
 STAGES = ("router", "counting")
+TOPOLOGY = HERE / "world" / "topology.yaml"
+Membership = Literal["classic", "static", "consumer"]
+_STAGE_SETTINGS: dict[Membership, str] = {
+    "classic": "{group_protocol: classic}",
+    "static": "{group_protocol: classic, static_membership: true}",
+    "consumer": "{group_protocol: consumer}",
+}
+
+
+def topology_for(membership: Membership, folder: Path) -> Path:
+    """The world's topology in `folder`, with `stages` that say how every stage is in its group."""
+    path = folder / f"topology-{membership}.yaml"
+    stages = ", ".join(f"{stage}: {_STAGE_SETTINGS[membership]}" for stage in STAGES)
+    path.write_text(f"{TOPOLOGY.read_text()}stages: {{{stages}}}\n")
+    return path
 
 
 class Member:
     """One worker process and its successors: a restart keeps instance id and state folder."""
 
-    def __init__(self, name: str, folder: Path, environment: dict[str, str]) -> None:
+    def __init__(self, name: str, folder: Path, environment: dict[str, str], topology: Path = TOPOLOGY) -> None:
         self.name = name
         self.port = free_ports(1)[0]
         self.log = folder / f"{name}.log"
@@ -30,7 +46,7 @@ class Member:
             "HEADRACE_STATE_DIR": str(folder / f"state-{name}"),
             "HEADRACE_WEB_PORT": str(self.port),
             "HEADRACE_APP": "tests.chaos.domain",
-            "HEADRACE_TOPOLOGY": str(HERE / "world" / "topology.yaml"),
+            "HEADRACE_TOPOLOGY": str(topology),
             "HEADRACE_SCHEMAS": str(HERE / "world" / "schemas"),
             "HEADRACE_LOG_FORMAT": "json",
             "PYTHONPATH": str(ROOT),

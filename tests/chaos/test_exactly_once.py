@@ -1,7 +1,7 @@
 """Three workers under faults: everything at its destination once, in order, unchanged; tables equal to a recount.
 
-`make test` runs it small, `make soak` at full size (5 million records and 40 faults, RocksDB and memory, one broker and
-three). The seed is printed; SOAK_SEED repeats a run.
+`make test` runs it small, `make soak` at full size: RocksDB and memory, one broker and three, and each way of being in
+a consumer group. The seed is printed; SOAK_SEED repeats a run.
 """
 
 import json
@@ -25,7 +25,7 @@ from streams.dev.readiness import admin_client, await_condition
 from streams.engine.group_offsets import committed_offsets
 from streams.engine.stage import TP
 from tests.chaos import recount, workload
-from tests.chaos.crew import HERE, ROOT, Member
+from tests.chaos.crew import HERE, ROOT, TOPOLOGY, Member, Membership, topology_for
 from tests.chaos.faults import Faults, schedule
 
 
@@ -38,14 +38,16 @@ class Plan:
     rate: float
     brokers: int
     store: str
+    membership: Membership
     longest_freeze_s: float
     settle_s: float
 
 
-REDUCED = Plan(60_000, 6, 3_000, 1, "rocksdb", 8, 90)
+REDUCED = Plan(60_000, 6, 3_000, 1, "rocksdb", "classic", 8, 90)
 FULL = [
-    pytest.param(Plan(5_000_000, 42, 14_000, 1, "rocksdb", 16, 300), id="rocksdb, one broker"),
-    pytest.param(Plan(5_000_000, 42, 14_000, 3, "memory", 16, 300), id="memory, three brokers"),
+    pytest.param(Plan(5_000_000, 42, 14_000, 1, "rocksdb", "classic", 16, 300), id="rocksdb, one broker, classic"),
+    pytest.param(Plan(5_000_000, 42, 14_000, 3, "memory", "consumer", 16, 300), id="memory, three brokers, KIP-848"),
+    pytest.param(Plan(1_500_000, 24, 14_000, 3, "rocksdb", "static", 16, 300), id="rocksdb, three brokers, static"),
 ]
 
 Environment = Callable[[Settings], dict[str, str]]
@@ -85,8 +87,9 @@ def run(
     sys.stdout.write(f"\nseed {seed}: {plan} faults {' '.join(kinds)}\n")
     settings = settings_for(cluster.bootstrap_servers, HEADRACE_STORE=plan.store)
     environment = environment_of(settings)
-    schema_id = apply_topology(environment)
-    crew = [Member(f"w{n}", folder, environment) for n in range(1, 5)]
+    topology = topology_for(plan.membership, folder)
+    schema_id = apply_topology(environment, topology)
+    crew = [Member(f"w{n}", folder, environment, topology) for n in range(1, 5)]
     load = workload.Load(settings, plan.records, plan.rate, schema_id)
     faults = Faults(chance, crew, cluster, plan.longest_freeze_s)
     try:
@@ -118,7 +121,7 @@ def run(
         found.add("table over HTTP", f"{len(table)} rows for {len(counts)} keys")
     aborted = recount.aborted_records(settings)
     summary = {
-        "seed": seed, "records": plan.records, "store": plan.store, "brokers": plan.brokers,
+        "seed": seed, "records": plan.records, "store": plan.store, "brokers": plan.brokers, "group": plan.membership,
         "faults": dict(faults.counts), "settled_s": round(settled, 1), "aborted_records_unseen": aborted,
         "differences": dict(found.counts), "unexpected_exits": faults.unexpected,
     }  # fmt: skip
@@ -127,12 +130,12 @@ def run(
     assert not faults.unexpected, faults.unexpected
 
 
-def apply_topology(environment: dict[str, str]) -> int:
+def apply_topology(environment: dict[str, str], topology: Path = TOPOLOGY) -> int:
     """`headrace topology apply`; the id of the one contract."""
     environment = {
         **environment,
         "HEADRACE_APP": "tests.chaos.domain",
-        "HEADRACE_TOPOLOGY": str(HERE / "world" / "topology.yaml"),
+        "HEADRACE_TOPOLOGY": str(topology),
         "HEADRACE_SCHEMAS": str(HERE / "world" / "schemas"),
         "PYTHONPATH": str(ROOT),
     }

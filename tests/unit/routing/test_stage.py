@@ -144,7 +144,6 @@ def test_a_plain_message_is_remembered_by_where_it_stood() -> None:
 
 
 STAGES = """
-stages: {router: {group_protocol: consumer}}
 routers:
   - source: shop.inbound
     unmatched: watched
@@ -162,7 +161,6 @@ def test_routers_of_one_stage_share_its_transaction() -> None:
     assert (first.name, first.lead, first.followers) == ("router", "shop.inbound", ("shop.mixed",))
     assert first.tables == (ROUTES_TABLE,)
     assert first.destinations == {"express", "standard", "watched"}
-    assert (first.group_protocol, second.group_protocol) == ("consumer", "classic")
     assert (second.name, second.sources) == ("second", ("orders.events",))
 
 
