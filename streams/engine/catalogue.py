@@ -22,7 +22,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 
 from streams.config import Settings
-from streams.engine.clients import Verdict, name_of, verdict_on
+from streams.engine.clients import Verdict, acquainted, name_of, verdict_on
 from streams.errors import ConfigurationRefused, NotReachable
 from streams.messages.catalogue import Catalogue, record_of
 from streams.messages.contracts import Contract
@@ -197,7 +197,7 @@ class _Reader:
     def __init__(self, config: Mapping[str, str]) -> None:
         self._catalogue = Catalogue()
         self._position = 0  # of the last end that the consumer reported
-        self._consumer = Consumer(
+        consumer = Consumer(
             {
                 **config,
                 "group.id": SCHEMAS_TRANSACTIONAL_ID,  # required by the client; never joined, never committed
@@ -209,6 +209,7 @@ class _Reader:
                 "logger": _silent,
             }
         )
+        self._consumer = acquainted(consumer)
         self._consumer.assign([TopicPartition(SCHEMAS_TOPIC, 0, OFFSET_BEGINNING)])
 
     def read_to(self, end: int) -> Catalogue:

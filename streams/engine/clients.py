@@ -184,13 +184,23 @@ def is_fencing(error: BaseException) -> bool:
 
     A fatal error that surfaces inside a callback hides behind a SystemError; being fenced is what is fatal in practice.
     """
+    if is_rebalance(error):
+        return False
     fencing = {KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED}  # noqa: SLF001
     return isinstance(error, SystemError) or code_of(error) in fencing or "fenced" in str(error).lower()
 
 
 def is_rebalance(error: BaseException) -> bool:
-    """Whether the group moved on while the offsets were on their way: the cycle runs again, nobody is to blame."""
-    moved = {KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.REBALANCE_IN_PROGRESS}
+    """Whether the group moved on while the offsets were on their way: the cycle runs again, nobody is to blame.
+
+    A static member that another one replaced hears more of it from its consumer (sources.MembershipFenced).
+    """
+    moved = {
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.FENCED_INSTANCE_ID,
+    }
     return code_of(error) in moved
 
 

@@ -71,6 +71,9 @@ class StageWorker(Worker):
             signal.signal(number, lambda *_: self.bound_the_end())
             signal.siginterrupt(number, False)  # noqa: FBT003 as asyncio has it; signal.signal() undoes that
 
+    async def _sentinel_task(self) -> None:
+        """Where mode waits a second before it closes the event loop; in a restart every partition would wait along."""
+
     def bound_the_end(self) -> None:
         """From now on the process has `STOP_LIMIT_S` seconds; a hanging library must not keep it alive."""
         timer = threading.Timer(STOP_LIMIT_S, self._leave)

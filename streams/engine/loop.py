@@ -25,7 +25,7 @@ from streams.engine.health import Health
 from streams.engine.meter import Meter
 from streams.engine.ownership import OpenStore, Ownership
 from streams.engine.producer import TransactionAborted, TransactionalProducer, transaction_aborted
-from streams.engine.sources import Runs, Sources
+from streams.engine.sources import MembershipFenced, Runs, Sources
 from streams.engine.stage import TP, StageSpec
 from streams.engine.verdicts import Verdicts
 
@@ -154,7 +154,11 @@ class StageLoop:
         """One poll and what follows from it."""
         self._ownership.step()  # with no records in hand: it moves followers to where they have been processed
         before = {p for p in self._ownership.states if self._ownership.running(p)}
-        runs = self._sources.receive(self._verdicts.poll_records, self._patience_s())
+        try:
+            runs = self._sources.receive(self._verdicts.poll_records, self._patience_s())
+        except MembershipFenced as fenced:
+            self._rejoin(fenced)
+            return
         try:
             runs = self._accepted(runs, before)
             drained = sum(len(run) for _, run in runs) < self._verdicts.poll_records // 4
@@ -320,6 +324,13 @@ class StageLoop:
         self._ownership.revoke(partitions)
         self._forget_positions(partitions)
 
+    def _rejoin(self, fenced: MembershipFenced) -> None:
+        """Become a member again; fenced twice without a commit in between, another worker has this instance id."""
+        log.warning("fenced out of its group; joining again", stage=self.spec.name, error=str(fenced))
+        self._on_lost(list(self._ownership.states))
+        self._verdicts.judge(fenced, "fenced", {}, frozenset())
+        self._sources.rejoin()
+
     def _forget_positions(self, partitions: list[int]) -> None:
         self._positions = {tp: at for tp, at in self._positions.items() if tp.partition not in partitions}
 
@@ -347,12 +358,12 @@ class StageLoop:
         self.meter.show_lags({})
 
     def _sample(self) -> None:
-        """Once a second: state, lags and restore progress, for the status and /metrics."""
-        now = time.monotonic()
-        if now - self._sampled_at < SAMPLE_S:
+        """Once a second, and when partitions have opened: state, lags and restore progress, for status and /metrics."""
+        now, ownership = time.monotonic(), self._ownership
+        opened = self.health.state != "running" and bool(ownership.states) and not ownership.busy
+        if now - self._sampled_at < SAMPLE_S and not opened:
             return
         self._sampled_at = now
-        ownership = self._ownership
         if self._joining_until is None:
             self._joining_until = now + JOIN_S
         if self.health.brokers_down:

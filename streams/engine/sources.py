@@ -26,6 +26,15 @@ _NO_OFFSET = KafkaError(KafkaError._NO_OFFSET).str()  # noqa: SLF001 the library
 _FOLLOWER_POLL_S = 0.02  # how long the lead may wait while a follower could have records
 _IGNORED = frozenset({KafkaError._PARTITION_EOF})  # noqa: SLF001 the library's names
 _FATAL = frozenset({KafkaError._FATAL, KafkaError._AUTO_OFFSET_RESET})  # noqa: SLF001
+_FENCED_TEXT = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()  # of a fatal error the binding gives no other trace
+
+
+class MembershipFenced(Exception):
+    """The group has another member with this one's `group.instance.id`: this consumer is finished.
+
+    Either another worker has the same instance id, or a broker died between handing this member a new id and writing
+    that down: then it takes the member for its own successor (KIP-345).
+    """
 
 
 class Sources:
@@ -39,7 +48,9 @@ class Sources:
 
     def __init__(self, spec: StageSpec, settings: Settings, on_error: ErrorCallback) -> None:
         self._spec = spec
-        self._lead = acquainted(Consumer(lead_config(settings, spec, on_error)))
+        self._lead_conf = lead_config(settings, spec, on_error)
+        self._lead = acquainted(Consumer(self._lead_conf))
+        self._subscribe: Callable[[], None] = lambda: None
         followers = Consumer(follower_config(settings, spec, on_error)) if spec.followers else None
         self._followers = acquainted(followers) if followers is not None else None
         self._following: dict[TP, int] = {}
@@ -65,7 +76,17 @@ class Sources:
             lost([p.partition for p in partitions])
             consumer.incremental_unassign(partitions)
 
-        self._lead.subscribe([self._spec.lead], on_assign=on_assign, on_revoke=on_revoke, on_lost=on_lost)
+        def to_lead() -> None:
+            self._lead.subscribe([self._spec.lead], on_assign=on_assign, on_revoke=on_revoke, on_lost=on_lost)
+
+        self._subscribe = to_lead
+        to_lead()
+
+    def rejoin(self) -> None:
+        """Join the group with another consumer, since the one there is has been fenced."""
+        self._lead.close()
+        self._lead = acquainted(Consumer(self._lead_conf))
+        self._subscribe()
 
     def group_metadata(self) -> object:
         """The lead's membership, which fences the transaction's offsets (KIP-447)."""
@@ -115,6 +136,8 @@ class Sources:
             return False
         if error.code() in _IGNORED:
             return True
+        if _FENCED_TEXT in error.str():
+            raise MembershipFenced(_FENCED_TEXT)
         if error.code() in _FATAL or error.fatal():
             where = f"{record.topic()}/{record.partition()}" if record.topic() else self._spec.lead
             if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001

@@ -50,6 +50,7 @@ class Member:
             "HEADRACE_SCHEMAS": str(HERE / "world" / "schemas"),
             "HEADRACE_LOG_FORMAT": "json",
             "PYTHONPATH": str(ROOT),
+            "PYTHONDONTWRITEBYTECODE": "",  # an installed package is compiled once, not at each start
         }
         self.process: subprocess.Popen[bytes] | None = None
         self.exit_codes: list[int] = []

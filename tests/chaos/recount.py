@@ -108,6 +108,14 @@ def recount_changelog(settings: Settings, counts: dict[bytes, int], found: Diffe
         found.add("changelog", f"{len(wrong)} keys, {len(rows)} rows for {len(counts)} keys, e.g. {wrong[:2]}")
 
 
+def recount_all(settings: Settings, records: int, schema_id: int) -> Differences:
+    """Routing, counting and the changelog."""
+    found = Differences()
+    recount_routing(settings, records, schema_id, found)
+    recount_changelog(settings, recount_counting(settings, records, found), found)
+    return found
+
+
 def aborted_records(settings: Settings) -> int:
     """Records of aborted transactions in the outputs: they are there, and no reader above has seen them."""
     topics = [*DESTINATIONS, OUT]

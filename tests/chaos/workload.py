@@ -17,6 +17,7 @@ from tests.chaos.domain import FOLLOW, LEAD
 INBOUND = "chaos.inbound"
 KEYS = 3000
 PARTITIONS = 6
+_STRIDE = 100
 _SCHEMA = fastavro.parse_schema(
     {
         "type": "record",
@@ -68,7 +69,7 @@ def timestamp_of(i: int) -> int:
 
 
 class Load(threading.Thread):
-    """Sends `records` in all, half to the router and a quarter to each source of the counting stage, at a rate."""
+    """Sends at most `records`, half to the router and a quarter to each source of the counting stage, at a rate."""
 
     def __init__(self, settings: Settings, records: int, rate: float, schema_id: int) -> None:
         super().__init__(name="load", daemon=True)
@@ -78,20 +79,29 @@ class Load(threading.Thread):
         self._records = records
         self._rate = rate
         self._schema_id = schema_id
+        self._enough = threading.Event()
 
     def run(self) -> None:
         try:
             with RawProducer(self._settings, linger_ms=20) as producer:
                 started = time.monotonic()
                 for i in range(self._records):
+                    if self._enough.is_set():
+                        break
                     self._send(producer, i)
                     self.sent = i + 1
-                    if i % 500 == 0:
+                    if i % _STRIDE == 0:
                         ahead = i / self._rate - (time.monotonic() - started)
-                        if ahead > 0:
-                            time.sleep(ahead)  # the rate is the point; there is nothing to await
+                        self._enough.wait(max(ahead, 0))  # the rate is the point
         except BaseException as error:  # noqa: BLE001 the test's own thread raises it
             self.error = error
+
+    def stop(self) -> None:
+        """End before all is sent; `sent` says how many were."""
+        self._enough.set()
+        self.join(30)
+        if self.error is not None:
+            raise self.error
 
     def _send(self, producer: RawProducer, i: int) -> None:
         if i % 2:

@@ -58,6 +58,7 @@ METHODS: list[tuple[Any, str, list[str]]] = [
     (Service, "on_start", ["self"]),
     (Service, "on_stop", ["self"]),
     (Worker, "install_signal_handlers", ["self"]),
+    (Worker, "_sentinel_task", ["self"]),
     (Worker, "execute_from_commandline", ["self"]),
     (FlowControlEvent, "resume", ["self"]),
     (FlowControlQueue, "put_nowait", ["self", "item"]),

@@ -1,0 +1,119 @@
+"""Three workers restarted one after the other under load: what moves, how long each partition stands still."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from streams.config import Settings
+from streams.dev.cluster import KafkaCluster
+from streams.dev.readiness import await_condition
+from streams.engine.clients import SESSION_TIMEOUT_MS
+from tests.chaos import workload
+from tests.chaos.crew import STAGES, Member, Membership, topology_for
+from tests.chaos.domain import OUT
+from tests.chaos.moves import Move, moves, shares
+from tests.chaos.pauses import Watch
+from tests.chaos.recount import recount_all
+from tests.chaos.test_exactly_once import Environment, apply_topology, settle, stop_all
+
+RATE = 1_200
+ENOUGH = 10**9  # the load is stopped, it does not run out
+
+
+@pytest.mark.parametrize(
+    "membership",
+    [
+        pytest.param("static"),
+        pytest.param("classic", marks=pytest.mark.soak),
+        pytest.param("consumer", marks=pytest.mark.soak),
+    ],
+)
+def test_a_rolling_restart_moves_no_partition_needlessly(
+    membership: Membership,
+    kafka_cluster: Callable[..., KafkaCluster],
+    settings_for: Callable[..., Settings],
+    environment_of: Environment,
+    tmp_path: Path,
+) -> None:
+    settings = settings_for(kafka_cluster().bootstrap_servers)
+    environment, topology = environment_of(settings), topology_for(membership, tmp_path)
+    schema_id = apply_topology(environment, topology)
+    crew = [Member(f"w{n}", tmp_path, environment, topology) for n in range(1, 4)]
+    load = workload.Load(settings, ENOUGH, RATE, schema_id)
+    watch = Watch(settings, OUT, workload.PARTITIONS)
+    try:
+        start(crew)
+        load.start()
+        await_condition(lambda: watch.seen > RATE, 30, "outputs to flow")
+        rolled = [roll(member, crew) for member in crew]
+        await_growth(watch)
+        watch.stop()
+        load.stop()
+        settle(settings, crew, 60)
+        stop_all(crew)
+    finally:
+        for member in crew:
+            if member.running:
+                member.kill()
+    pauses = watch.longest_pauses()
+    sys.stdout.write(f"\n{membership}: moves {[len(each) for each in rolled]}, longest pause by partition ")
+    sys.stdout.write(", ".join(f"{partition}: {pause:.2f} s" for partition, pause in pauses.items()) + "\n")
+    assert not recount_all(settings, load.sent, schema_id).examples
+    for member, moved in zip(crew, rolled, strict=True):
+        assert_needed(moved, member, membership)
+    assert len(pauses) == workload.PARTITIONS
+    assert max(pauses.values()) < SESSION_TIMEOUT_MS / 1000
+
+
+def start(crew: list[Member]) -> None:
+    """All of them, until each has its share."""
+    for member in crew:
+        member.start()
+    await_shared(crew)
+
+
+def await_shared(crew: list[Member]) -> None:
+    """Every worker is ready, every partition is owned, and nobody has more than its share."""
+    logs, share = [member.log for member in crew], -(-workload.PARTITIONS // len(crew))
+
+    def shared() -> bool:
+        owned = shares(logs)
+        return all(
+            sum(map(len, owned.get(stage, {}).values())) == workload.PARTITIONS
+            and max(map(len, owned[stage].values())) <= share
+            for stage in STAGES
+        )
+
+    for member in crew:
+        member.wait_ready()
+    await_condition(shared, 30, f"partitions to be shared (see {logs[0].parent})")
+
+
+def roll(member: Member, crew: list[Member]) -> list[Move]:
+    """Restart one worker as docs/operations.md says; what moved until all was shared again."""
+    logs = [each.log for each in crew]
+    before = len(moves(logs))
+    assert member.stop() == 0, member.log
+    member.start()
+    await_shared(crew)
+    return moves(logs)[before:]
+
+
+def await_growth(watch: Watch) -> None:
+    seen = watch.seen
+    await_condition(lambda: watch.seen > seen + RATE // 2, 30, "outputs to flow")
+
+
+def assert_needed(moved: list[Move], member: Member, membership: Membership) -> None:
+    """Nothing moved with static membership; else only from the restarted worker and to it, a share at most."""
+    if membership == "static":
+        assert moved == []
+        return
+    share = workload.PARTITIONS // 3
+    for stage in STAGES:
+        of_stage = [move for move in moved if move.stage == stage]
+        assert all(member.name in {move.giver, move.taker} for move in of_stage), of_stage
+        for side in ("giver", "taker"):
+            assert sum(getattr(move, side) == member.name for move in of_stage) <= share, of_stage
