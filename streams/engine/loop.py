@@ -34,6 +34,7 @@ log = structlog.get_logger(__name__)
 BATCH_RECORDS = 500
 COMMIT_INTERVAL_S = 0.1
 IDLE_POLL_S = 0.1  # a rebalance, a stop and a status wait for its end: librdkafka serves them inside the poll
+JOINING_POLL_S = 0.02  # the first assignment is what a restarted worker's partitions wait for
 SAMPLE_S = 1.0
 JOIN_S = 10.0  # a member that has no partition by then stands by
 FOLLOWERS_COMMIT_S = 86_400 / 2  # at least daily; offsets.retention.minutes is a week by default
@@ -178,7 +179,7 @@ class StageLoop:
             return 0.0 if self._ownership.restorer else 0.01
         if self._cycle is not None:
             return max(0.0, COMMIT_INTERVAL_S - self._cycle.age_s())
-        return IDLE_POLL_S
+        return IDLE_POLL_S if self._ownership.states else JOINING_POLL_S
 
     def _accepted(self, runs: Runs, before: set[int]) -> Runs:
         """Runs of partitions that were ours before and after the poll; the others are fetched again."""

@@ -80,7 +80,8 @@ class Restorer:
             return
         since = store.mark.written_at if store.mark is not None else time.time()
         self._running[TP(table.changelog, table.partition)] = Restoration(table, position, end_offset, since)
-        self._reassign()
+        # One by one, here and below: a whole new assignment would throw away what was fetched of the others.
+        self._consumer.incremental_assign([TopicPartition(table.changelog, table.partition, position)])
 
     def _distrust(self, mark: Mark | None, changelog: str, end: int, delete_retention_s: float) -> str:
         if mark is None:
@@ -101,17 +102,16 @@ class Restorer:
 
     def forget(self, partitions: set[int]) -> None:
         """Stop restoring partitions that moved away."""
-        kept = {tp: restoration for tp, restoration in self._running.items() if tp.partition not in partitions}
-        if len(kept) != len(self._running):
-            self._running = kept
-            self._reassign()
+        self._end({tp for tp in self._running if tp.partition in partitions})
 
     def progress(self) -> dict[TP, tuple[int, int]]:
         """(position, target) of each changelog partition that is being restored."""
         return {tp: (r.position, r.target) for tp, r in self._running.items()}
 
-    def _reassign(self) -> None:
-        self._consumer.assign([TopicPartition(*tp, r.position) for tp, r in self._running.items()])
+    def _end(self, tps: set[TP]) -> list[TablePartition]:
+        if tps:
+            self._consumer.incremental_unassign([TopicPartition(*tp) for tp in tps])
+        return [self._running.pop(tp).table for tp in tps]
 
     def step(self) -> None:
         """Read and apply one batch; waits 20 ms at most.
@@ -154,10 +154,8 @@ class Restorer:
             mark = self.mark(table.changelog, restoration.position, written_at)
             table.store.apply(rows.get(tp, {}).items(), mark)
             self._report(tp, restoration, ended=tp in ended)
-        if ended:
-            for tp in ended:
-                self._done(self._running.pop(tp).table)
-            self._reassign()
+        for complete in self._end(ended):
+            self._done(complete)
 
     def _report(self, tp: TP, restoration: Restoration, *, ended: bool) -> None:
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""Watches an output topic as a read_committed reader does, and tells how long each partition stood still."""
+"""Watches the counting stage's outputs as a read_committed reader does: how long does each partition stand still?"""
 
 import threading
 import time
@@ -8,15 +8,17 @@ from itertools import pairwise
 from confluent_kafka import Consumer, TopicPartition  # noqa: TID251 a subscriber outside
 
 from streams.config import Settings
+from tests.chaos.domain import OUT
+from tests.chaos.workload import PARTITIONS
 
 
 class Watch(threading.Thread):
-    """Notes when records of each partition of `topic` become visible, from the moment it was made."""
+    """Notes when outputs (`<number>:<count>`) become visible in each partition, from the moment it was made."""
 
-    def __init__(self, settings: Settings, topic: str, partitions: int) -> None:
+    def __init__(self, settings: Settings) -> None:
         super().__init__(name="watch", daemon=True)
         self.seen = 0
-        self._arrivals: dict[int, list[float]] = defaultdict(list)
+        self._arrivals: dict[int, list[tuple[float, int]]] = defaultdict(list)
         self._enough = threading.Event()
         self._consumer = Consumer(
             {
@@ -28,8 +30,8 @@ class Watch(threading.Thread):
             }
         )
         ends = [
-            TopicPartition(topic, p, self._consumer.get_watermark_offsets(TopicPartition(topic, p), 10)[1])
-            for p in range(partitions)
+            TopicPartition(OUT, p, self._consumer.get_watermark_offsets(TopicPartition(OUT, p), 10)[1])
+            for p in range(PARTITIONS)
         ]
         self._consumer.assign(ends)
         self.start()
@@ -38,7 +40,8 @@ class Watch(threading.Thread):
         while not self._enough.is_set():
             for message in self._consumer.consume(1_000, 0.01):
                 if message.error() is None:
-                    self._arrivals[message.partition() or 0].append(time.monotonic())
+                    number = int((message.value() or b"").partition(b":")[0])
+                    self._arrivals[message.partition() or 0].append((time.monotonic(), number))
                     self.seen += 1
         self._consumer.close()
 
@@ -46,14 +49,18 @@ class Watch(threading.Thread):
         self._enough.set()
         self.join(30)
 
-    def first_after(self, moment: float) -> float | None:
-        """When (monotonic) the first record after `moment` was seen, in any partition."""
-        later = [at for arrivals in list(self._arrivals.values()) for at in arrivals if at > moment]
-        return min(later, default=None)
+    def first_from(self, number: int) -> dict[int, float]:
+        """When (monotonic) each partition first showed the effect of a record that was sent as `number` or later."""
+        found = {}
+        for partition, arrivals in sorted(self._arrivals.items()):
+            later = next((at for at, of in list(arrivals) if of >= number), None)
+            if later is not None:
+                found[partition] = later
+        return found
 
     def longest_pauses(self) -> dict[int, float]:
         """Longest time in seconds between two records, by partition."""
         return {
-            partition: max((b - a for a, b in pairwise(arrivals)), default=0.0)
+            partition: max((b - a for (a, _), (b, _) in pairwise(arrivals)), default=0.0)
             for partition, arrivals in sorted(self._arrivals.items())
         }

@@ -108,6 +108,9 @@ def run(
         faults.restart_the_dead()
         settled = settle(settings, crew, plan.settle_s)
         table = table_over_http(crew[0])
+        for member in crew:  # one that still imports has no handler of SIGTERM
+            if member.running:
+                member.wait_ready(90)
         stop_all(crew)
     finally:
         for member in crew:

@@ -12,7 +12,6 @@ from streams.dev.readiness import await_condition
 from streams.engine.clients import SESSION_TIMEOUT_MS
 from tests.chaos import workload
 from tests.chaos.crew import STAGES, Member, Membership, topology_for
-from tests.chaos.domain import OUT
 from tests.chaos.moves import Move, moves, shares
 from tests.chaos.pauses import Watch
 from tests.chaos.recount import recount_all
@@ -42,7 +41,7 @@ def test_a_rolling_restart_moves_no_partition_needlessly(
     schema_id = apply_topology(environment, topology)
     crew = [Member(f"w{n}", tmp_path, environment, topology) for n in range(1, 4)]
     load = workload.Load(settings, ENOUGH, RATE, schema_id)
-    watch = Watch(settings, OUT, workload.PARTITIONS)
+    watch = Watch(settings)
     try:
         start(crew)
         load.start()
