@@ -1,7 +1,9 @@
 """Three workers restarted one after the other under load: what moves, how long each partition stands still."""
 
 import sys
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,16 @@ from tests.chaos.test_exactly_once import Environment, apply_topology, settle, s
 
 RATE = 1_200
 ENOUGH = 10**9  # the load is stopped, it does not run out
+SESSION_S = SESSION_TIMEOUT_MS / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """One worker's restart: how long it was not ready, and what changed hands."""
+
+    name: str
+    away_s: float
+    moved: list[Move]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +58,7 @@ def test_a_rolling_restart_moves_no_partition_needlessly(
         start(crew)
         load.start()
         await_condition(lambda: watch.seen > RATE, 30, "outputs to flow")
-        rolled = [roll(member, crew) for member in crew]
+        restarts = [restart(member, crew) for member in crew]
         await_growth(watch)
         watch.stop()
         load.stop()
@@ -57,13 +69,16 @@ def test_a_rolling_restart_moves_no_partition_needlessly(
             if member.running:
                 member.kill()
     pauses = watch.longest_pauses()
-    sys.stdout.write(f"\n{membership}: moves {[len(each) for each in rolled]}, longest pause by partition ")
+    away = ", ".join(f"{each.away_s:.1f} s" for each in restarts)
+    sys.stdout.write(f"\n{membership}: workers away {away}; moves {[len(each.moved) for each in restarts]}; ")
+    sys.stdout.write("longest pause by partition ")
     sys.stdout.write(", ".join(f"{partition}: {pause:.2f} s" for partition, pause in pauses.items()) + "\n")
     assert not recount_all(settings, load.sent, schema_id).examples
-    for member, moved in zip(crew, rolled, strict=True):
-        assert_needed(moved, member, membership)
+    for each in restarts:
+        assert_needed(each, membership)
     assert len(pauses) == workload.PARTITIONS
-    assert max(pauses.values()) < SESSION_TIMEOUT_MS / 1000
+    if all(each.away_s < SESSION_S - 1 for each in restarts):  # else the machine is too busy to start a process
+        assert max(pauses.values()) < SESSION_S
 
 
 def start(crew: list[Member]) -> None:
@@ -90,14 +105,16 @@ def await_shared(crew: list[Member]) -> None:
     await_condition(shared, 30, f"partitions to be shared (see {logs[0].parent})")
 
 
-def roll(member: Member, crew: list[Member]) -> list[Move]:
+def restart(member: Member, crew: list[Member]) -> Restart:
     """Restart one worker as docs/operations.md says; what moved until all was shared again."""
     logs = [each.log for each in crew]
-    before = len(moves(logs))
+    before, stopped = len(moves(logs)), time.monotonic()
     assert member.stop() == 0, member.log
     member.start()
+    member.wait_ready()
+    away_s = time.monotonic() - stopped
     await_shared(crew)
-    return moves(logs)[before:]
+    return Restart(member.name, away_s, moves(logs)[before:])
 
 
 def await_growth(watch: Watch) -> None:
@@ -105,14 +122,13 @@ def await_growth(watch: Watch) -> None:
     await_condition(lambda: watch.seen > seen + RATE // 2, 30, "outputs to flow")
 
 
-def assert_needed(moved: list[Move], member: Member, membership: Membership) -> None:
+def assert_needed(restarted: Restart, membership: Membership) -> None:
     """Nothing moved with static membership; else only from the restarted worker and to it, a share at most."""
-    if membership == "static":
-        assert moved == []
-        return
+    if membership == "static" and restarted.away_s < SESSION_S - 1:  # who stays away for longer is not expected back
+        assert restarted.moved == []
     share = workload.PARTITIONS // 3
     for stage in STAGES:
-        of_stage = [move for move in moved if move.stage == stage]
-        assert all(member.name in {move.giver, move.taker} for move in of_stage), of_stage
+        of_stage = [move for move in restarted.moved if move.stage == stage]
+        assert all(restarted.name in {move.giver, move.taker} for move in of_stage), of_stage
         for side in ("giver", "taker"):
-            assert sum(getattr(move, side) == member.name for move in of_stage) <= share, of_stage
+            assert sum(getattr(move, side) == restarted.name for move in of_stage) <= share, of_stage

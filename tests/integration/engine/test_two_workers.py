@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from streams.config import Settings
 from streams.dev.readiness import await_condition
@@ -41,6 +42,11 @@ def await_shared(bench: Bench, *apps: StageApp) -> None:
     await_condition(shared, WAIT_S, f"partitions to be shared: {[app.status() for app in apps]}")
 
 
+def partitions_in(logs: list[Any], event: str) -> list[int]:
+    """Partitions that workers said were assigned or revoked, once each time they said so."""
+    return sorted(partition for entry in logs if entry["event"] == event for partition in entry["partitions"])
+
+
 @pytest.mark.parametrize(
     ("protocol", "tables"),
     [("classic", ("counts",)), ("consumer", ("counts",))],
@@ -50,15 +56,19 @@ def test_workers_join_and_leave_while_records_flow(
 ) -> None:
     bench = make_bench(partitions=4, followers=1, tables=tables, group_protocol=protocol)
     one, two = counting_app(bench.spec, bench.settings), counting_app(bench.spec, other_settings())
-    with loading(bench) as load, running(one) as first:
+    with capture_logs() as logs, loading(bench) as load, running(one) as first:
         await_shared(bench, one)
         with running(two) as second:
             await_shared(bench, one, two)
+            assert partitions_in(logs, "revoked") == sorted(owned(two)[bench.spec.lead])
             seen = load.count
             await_condition(lambda: load.count > seen + 1_000, WAIT_S, "records to flow")
             await_condition(lambda: two.status().counters["records"] > 0, WAIT_S, "records of the second")
             assert (first.failure, second.failure) == (None, None)
+            had_by_second = sorted(owned(two)[bench.spec.lead])
         await_shared(bench, one)
+        # Nothing but what the second took over ever left the first, and nothing but that came back.
+        assert partitions_in(logs, "assigned") == sorted([*range(bench.partitions), *had_by_second * 2])
         load.stop()
         bench.await_all_committed()
     assert_exactly_once(bench, load)
