@@ -326,10 +326,10 @@ class StageLoop:
         self._forget_positions(partitions)
 
     def _rejoin(self, fenced: MembershipFenced) -> None:
-        """Become a member again; fenced twice without a commit in between, another worker has this instance id."""
+        """Become a member again: where no other worker has this instance id, nobody is meant."""
         log.warning("fenced out of its group; joining again", stage=self.spec.name, error=str(fenced))
         self._on_lost(list(self._ownership.states))
-        self._verdicts.judge(fenced, "fenced", {}, frozenset())
+        self._verdicts.fenced_out(time.monotonic())
         self._sources.rejoin()
 
     def _forget_positions(self, partitions: list[int]) -> None:

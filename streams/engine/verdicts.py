@@ -19,6 +19,7 @@ POLL_RECORDS = 500
 AGENT_ATTEMPTS = 4
 TIMEOUTS_IN_A_ROW = 3
 UNEXPLAINED_IN_A_ROW = 20
+FENCED_AGAIN_S = 60.0  # a namesake fences back within seconds; a broker that restarts at most once in that time
 RETRY_FIRST_S, RETRY_MAX_S = 0.1, 2.0
 
 
@@ -36,6 +37,7 @@ class Verdicts:
         self._failures: dict[str, int] = {}
         self._refused: dict[tuple[TP, int], KafkaError] = {}
         self._stripped: set[tuple[TP, int]] = set()
+        self._fenced_out_at: float | None = None
         self.traced = False
         self.poll_records = POLL_RECORDS
 
@@ -55,6 +57,7 @@ class Verdicts:
     def committed(self, positions: Mapping[TP, int]) -> None:
         """A cycle committed up to `positions`: failures in a row are over."""
         self._failures.clear()
+        self._fenced_out_at = None
         self.traced = False
         self.poll_records = min(POLL_RECORDS, self.poll_records * 2)
         if self._refused:
@@ -83,14 +86,27 @@ class Verdicts:
             self._judge_agent(error, reason, failures)
         elif reason == "fenced":
             if failures > 1:
-                raise ConfigurationRefused(
-                    f"stage {self._spec.name} was fenced twice: another worker has the instance id "
-                    f"{self._instance_id}; give each its own HEADRACE_INSTANCE_ID"
-                ) from error
+                raise self._namesake() from error
         elif error.__cause__ is not None and clients.code_of(error.__cause__) in clients.FORBIDDEN:
             raise ConfigurationRefused(f"stage {self._spec.name} may not do this: {error}") from error
         else:
             self._judge_produce(error, failures, refused, others)
+
+    def fenced_out(self, now_s: float) -> None:
+        """The group took a static member for another one; that may be for nothing, once.
+
+        Raises:
+            ConfigurationRefused: it happened a minute ago or less, and nothing was committed since.
+        """
+        if self._fenced_out_at is not None and now_s - self._fenced_out_at < FENCED_AGAIN_S:
+            raise self._namesake()
+        self._fenced_out_at = now_s
+
+    def _namesake(self) -> ConfigurationRefused:
+        return ConfigurationRefused(
+            f"stage {self._spec.name} was fenced twice: another worker has the instance id "
+            f"{self._instance_id}; give each its own HEADRACE_INSTANCE_ID"
+        )
 
     def _judge_agent(self, error: AgentFailed, reason: str, failures: int) -> None:
         if failures >= (TIMEOUTS_IN_A_ROW if reason == "timeout" else AGENT_ATTEMPTS):

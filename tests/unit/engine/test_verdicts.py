@@ -171,3 +171,18 @@ def test_a_first_failure_is_run_again_at_once(judge: Verdicts) -> None:
     judge.judge(agent_failed(), "agent", {}, NOBODY)
     judge.back_off(waits.append)
     assert waits == []
+
+
+def test_a_static_member_may_be_fenced_for_nothing_but_not_again_at_once(judge: Verdicts) -> None:
+    judge.fenced_out(100.0)
+    judge.fenced_out(100.0 + verdicts.FENCED_AGAIN_S)
+    judge.committed({})
+    judge.fenced_out(101.0 + verdicts.FENCED_AGAIN_S)
+    with pytest.raises(ConfigurationRefused, match="another worker has the instance id w1"):
+        judge.fenced_out(102.0 + verdicts.FENCED_AGAIN_S)
+
+
+def test_offsets_of_a_replaced_static_member_are_refused_and_nobody_is_to_blame() -> None:
+    replaced = KafkaException(KafkaError(KafkaError.FENCED_INSTANCE_ID))
+    assert clients.is_rebalance(replaced)
+    assert not clients.is_fencing(replaced)
