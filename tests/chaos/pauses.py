@@ -3,13 +3,18 @@
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 
 from confluent_kafka import Consumer, TopicPartition  # noqa: TID251 a subscriber outside
 
 from streams.config import Settings
+from streams.dev.readiness import await_condition
 from tests.chaos.domain import OUT
-from tests.chaos.workload import PARTITIONS
+from tests.chaos.workload import PARTITIONS, Load
+
+ENOUGH = 10**9  # records; the load is stopped, it does not run out
 
 
 class Watch(threading.Thread):
@@ -27,6 +32,7 @@ class Watch(threading.Thread):
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "fetch.wait.max.ms": 10,
+                "log_level": 0,
             }
         )
         ends = [
@@ -64,3 +70,16 @@ class Watch(threading.Thread):
             partition: max((b - a for (a, _), (b, _) in pairwise(arrivals)), default=0.0)
             for partition, arrivals in sorted(self._arrivals.items())
         }
+
+
+@contextmanager
+def watched_load(settings: Settings, rate: float, schema_id: int) -> Iterator[tuple[Load, Watch]]:
+    """Records flow, `rate` a second, and somebody watches what becomes of them."""
+    load, watch = Load(settings, ENOUGH, rate, schema_id), Watch(settings)
+    load.start()
+    try:
+        await_condition(lambda: watch.seen > rate, 30, "outputs to flow")
+        yield load, watch
+    finally:
+        watch.stop()
+        load.stop()

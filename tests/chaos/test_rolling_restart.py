@@ -15,12 +15,11 @@ from streams.engine.clients import SESSION_TIMEOUT_MS
 from tests.chaos import workload
 from tests.chaos.crew import STAGES, Member, Membership, topology_for
 from tests.chaos.moves import Move, moves, shares
-from tests.chaos.pauses import Watch
+from tests.chaos.pauses import Watch, watched_load
 from tests.chaos.recount import recount_all
 from tests.chaos.test_exactly_once import Environment, apply_topology, settle, stop_all
 
 RATE = 1_200
-ENOUGH = 10**9  # the load is stopped, it does not run out
 SESSION_S = SESSION_TIMEOUT_MS / 1000
 
 
@@ -52,16 +51,11 @@ def test_a_rolling_restart_moves_no_partition_needlessly(
     environment, topology = environment_of(settings), topology_for(membership, tmp_path)
     schema_id = apply_topology(environment, topology)
     crew = [Member(f"w{n}", tmp_path, environment, topology) for n in range(1, 4)]
-    load = workload.Load(settings, ENOUGH, RATE, schema_id)
-    watch = Watch(settings)
     try:
         start(crew)
-        load.start()
-        await_condition(lambda: watch.seen > RATE, 30, "outputs to flow")
-        restarts = [restart(member, crew) for member in crew]
-        await_growth(watch)
-        watch.stop()
-        load.stop()
+        with watched_load(settings, RATE, schema_id) as (load, watch):
+            restarts = [restart(member, crew) for member in crew]
+            await_growth(watch)
         settle(settings, crew, 60)
         stop_all(crew)
     finally:

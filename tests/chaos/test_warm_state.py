@@ -4,7 +4,6 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,11 @@ from streams.engine.raw_producer import RawProducer
 from tests.chaos import workload
 from tests.chaos.crew import Member, Membership, topology_for
 from tests.chaos.moves import shares
-from tests.chaos.pauses import Watch
+from tests.chaos.pauses import watched_load
 from tests.chaos.recount import CHANGELOG
 from tests.chaos.test_exactly_once import Environment, apply_topology, stop_all
 
 RATE = 1_000
-ENOUGH = 10**9  # the load is stopped, it does not run out
 MakeWorld = Callable[[Membership, int], "World"]
 
 
@@ -41,18 +39,6 @@ class World:
             member.start()
         for member in members:
             member.wait_ready(120)
-
-    @contextmanager
-    def loaded(self) -> Iterator[tuple[workload.Load, Watch]]:
-        """Records flow, and somebody watches what becomes of them."""
-        load, watch = workload.Load(self.settings, ENOUGH, RATE, self.schema_id), Watch(self.settings)
-        load.start()
-        try:
-            await_condition(lambda: watch.seen > RATE, 30, "outputs to flow")
-            yield load, watch
-        finally:
-            load.stop()
-            watch.stop()
 
 
 @pytest.fixture
@@ -103,7 +89,7 @@ def test_a_killed_worker_is_back_with_what_its_store_has(make_world: MakeWorld, 
     world = make_world("static", keys)
     worker = world.crew[0]
     world.start(worker)
-    with world.loaded() as (load, watch):
+    with watched_load(world.settings, RATE, world.schema_id) as (load, watch):
         logged = len(worker.log.read_text().splitlines())
         worker.kill()
         sent, started = load.sent, time.monotonic()
@@ -130,7 +116,7 @@ def test_another_worker_takes_over_what_a_lost_machine_had(make_world: MakeWorld
     for member in world.crew:
         member.wait_ready(120)
     had = shares(logs)["counting"]["w1"]
-    with world.loaded() as (load, watch):
+    with watched_load(world.settings, RATE, world.schema_id) as (load, watch):
         logged = len(other.log.read_text().splitlines())
         sent, killed = load.sent, time.monotonic()
         lost.kill()
