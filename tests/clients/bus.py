@@ -11,6 +11,7 @@ from pathlib import Path
 from confluent_kafka import Message
 
 from streams.config import Settings
+from streams.dev.processes import LEASH
 from streams.dev.readiness import await_condition
 from streams.engine.topic_reader import read_topics
 from tests.clients.programs import Answer, run_bounded
@@ -54,7 +55,8 @@ class Bus:
     def start_worker(self) -> None:
         with (self.folder / "worker.log").open("ab") as log:
             self._worker = subprocess.Popen(
-                [HEADRACE, "worker", *STAGES],
+                # Leashed: a run that is killed leaves no worker behind that waits for its broker for ever.
+                [sys.executable, "-I", "-S", LEASH, str(os.getpid()), HEADRACE, "worker", *STAGES],
                 env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

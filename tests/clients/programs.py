@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from streams.dev.distribution import Distribution, Recipe, Say, prepare
+from streams.dev.distribution import KAFKA_VERSION, Distribution, Recipe, Say, prepare
 
 HERE = Path(__file__).parent
 HEAP_MB = 128
@@ -88,7 +88,7 @@ def client_programs(say: Say) -> Distribution:
         ConfigurationRefused: Java or Maven is missing, or Maven could not fetch them.
     """
     contents = "the jars of Kafka's console tools, Apache Avro and ecj (53 files, 40 MB)"
-    recipe = Recipe("kafka-clients-4.3.1", HERE / "pom.xml", HERE / "log4j2.properties", contents)
+    recipe = Recipe(f"kafka-clients-{KAFKA_VERSION}", HERE / "pom.xml", HERE / "log4j2.properties", contents)
     return prepare(recipe, _train, say)
 
 

@@ -25,6 +25,8 @@ def kafka(tmp_path: Path) -> Distribution:
 def test_the_image_and_the_jars_are_of_one_kafka() -> None:
     pom = (ROOT / "dev/kafka/pom.xml").read_text()
     assert re.findall(r"<artifactId>kafka_2.13</artifactId>\s*<version>(.+)</version>", pom) == [KAFKA_VERSION]
+    clients = (ROOT / "tests/clients/pom.xml").read_text()
+    assert set(re.findall(r"<artifactId>kafka-\w+</artifactId>\s*<version>(.+)</version>", clients)) == {KAFKA_VERSION}
     assert f"image: apache/kafka:{KAFKA_VERSION}" in (ROOT / "docker-compose.yml").read_text()
 
 
