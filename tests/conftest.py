@@ -172,7 +172,7 @@ def client_jars() -> Distribution:
     try:
         return client_programs(print)
     except ConfigurationRefused as reason:
-        pytest.skip(f"Java programs cannot be run here: {reason}")
+        pytest.skip(f"Kafka's tools and Java programs need Java 17 or newer, and Maven to fetch them: {reason}")
 
 
 @pytest.fixture(scope="session")
