@@ -16,10 +16,30 @@ from streams.cli.suggesting import Suggesting
 from streams.cli.tabulate import print_rows
 from streams.config import Settings
 from streams.errors import HeadraceError, NotReachable, UsageError
+from streams.web.hop import WAIT_SECONDS
+from streams.web.positions import MIN_POSITION, positions_of
+from streams.web.refusals import Refusal
 
 TIMEOUT_S = 10.0  # a worker takes 2 s to ask Kafka and 2 s to ask another worker at most
 ROWS_A_PAGE = 1000
 ROW_COLUMNS = ("key", "value", "position")
+
+
+def _checked(_ctx: click.Context, _param: click.Parameter, positions: str | None) -> str | None:
+    if positions is not None:
+        try:
+            positions_of([positions])
+        except Refusal:
+            raise UsageError("--min-position: expected topic/partition=offset, several separated by commas") from None
+    return positions
+
+
+min_position_option = click.option(
+    "--min-position",
+    metavar="P",
+    callback=_checked,
+    help="Wait until the table reflects the record at topic/partition=offset.",
+)
 
 
 @click.group(cls=Suggesting)
@@ -37,10 +57,11 @@ def list_tables(output: str) -> None:
 @tables.command(short_help="Show the row of KEY in TABLE (<stage>.<table>).")
 @click.argument("table")
 @click.argument("key")
+@min_position_option
 @output_option
-def get(table: str, key: str, output: str) -> None:
+def get(table: str, key: str, min_position: str | None, output: str) -> None:
     """Show the row of KEY in TABLE (<stage>.<table>); exit 1 when there is none."""
-    row = _ask(f"/api/tables/{quote(table, safe='')}/{quote(key, safe='')}", table)
+    row = _ask(f"/api/tables/{quote(table, safe='')}/{quote(key, safe='')}", table, min_position)
     if output == "json":
         click.echo(json.dumps(row, indent=2))
     else:
@@ -51,22 +72,24 @@ def get(table: str, key: str, output: str) -> None:
 @click.argument("table")
 @click.option("--prefix", default="", help="Only keys that begin so.")
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Rows at most.")
+@min_position_option
 @output_option
-def scan(table: str, prefix: str, limit: int, output: str) -> None:
+def scan(table: str, prefix: str, limit: int, min_position: str | None, output: str) -> None:
     """Show rows of TABLE (<stage>.<table>) in key order."""
-    rows, more = _rows(table, prefix, limit)
+    rows, more = _rows(table, prefix, limit, min_position)
     print_rows(rows, ROW_COLUMNS, output)
     if more:
         click.echo(f"there are more rows; raise --limit (now {limit}) or narrow with --prefix", err=True)
 
 
-def _rows(table: str, prefix: str, limit: int) -> tuple[list[Mapping[str, Any]], bool]:
+def _rows(table: str, prefix: str, limit: int, min_position: str | None) -> tuple[list[Mapping[str, Any]], bool]:
     """Up to `limit` rows, page after page, and whether there are more."""
     asked = {"prefix": prefix} if prefix else {}
     rows: list[Mapping[str, Any]] = []
     while len(rows) < limit:
         wanted = min(limit - len(rows), ROWS_A_PAGE)
-        page = _ask(f"/api/tables/{quote(table, safe='')}?{urlencode({**asked, 'limit': wanted})}", table)
+        target = f"/api/tables/{quote(table, safe='')}?{urlencode({**asked, 'limit': wanted})}"
+        page = _ask(target, table, min_position)
         rows += page["items"]
         if page["next"] is None:
             return rows[:limit], len(rows) > limit
@@ -74,8 +97,8 @@ def _rows(table: str, prefix: str, limit: int) -> tuple[list[Mapping[str, Any]],
     return rows[:limit], True
 
 
-def _ask(target: str, table: str = "") -> Any:
-    """JSON answer of the worker to a question about `table`.
+def _ask(target: str, table: str = "", min_position: str | None = None) -> Any:
+    """JSON answer of the worker to a question about `table`, once that has passed `min_position`.
 
     Raises:
         NotReachable: nobody answers at HEADRACE_URL, or not in time, or it cannot answer now.
@@ -85,7 +108,11 @@ def _ask(target: str, table: str = "") -> Any:
     token = settings.bearer_token()
     headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     url = settings.worker_url()
-    connection, base = _connection(url)
+    patience = TIMEOUT_S
+    if min_position is not None:
+        headers[MIN_POSITION] = min_position
+        patience += 2 * WAIT_SECONDS  # at the position's owner, and perhaps at another worker after that
+    connection, base = _connection(url, patience)
     try:
         connection.request("GET", base + target, headers=headers)
         response = connection.getresponse()
@@ -99,7 +126,7 @@ def _ask(target: str, table: str = "") -> Any:
     return _answer(url, table, status, body)
 
 
-def _connection(url: str) -> tuple[http.client.HTTPConnection, str]:
+def _connection(url: str, patience: float) -> tuple[http.client.HTTPConnection, str]:
     parts = urlsplit(url)
     kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
     if parts.scheme not in kinds or not parts.hostname:
@@ -108,7 +135,7 @@ def _connection(url: str) -> tuple[http.client.HTTPConnection, str]:
         port = parts.port
     except ValueError:
         raise UsageError(f"HEADRACE_URL: expected a port from 1 to 65535, got {url}") from None
-    return kinds[parts.scheme](parts.hostname, port, timeout=TIMEOUT_S), parts.path.rstrip("/")
+    return kinds[parts.scheme](parts.hostname, port, timeout=patience), parts.path.rstrip("/")
 
 
 def _answer(url: str, table: str, status: int, body: bytes) -> Any:

@@ -22,6 +22,7 @@ from streams.engine.cluster import Cluster
 from streams.engine.cycle import AgentFailed, Cycle
 from streams.engine.handover import Deliver, Handover
 from streams.engine.health import Health
+from streams.engine.lease import Lease
 from streams.engine.meter import Meter
 from streams.engine.ownership import OpenStore, Ownership
 from streams.engine.producer import TransactionAborted, TransactionalProducer, transaction_aborted
@@ -69,6 +70,7 @@ class StageLoop:
         self.spec = spec
         self.meter = Meter(spec.name)
         self.health = Health(spec.name, self.meter)
+        self.lease = Lease(renewable=not spec.static_membership)
         self._settings = settings
         self._open_store = open_store
         self._ended = ended
@@ -237,7 +239,7 @@ class StageLoop:
         )
 
     def _commit(self, cycle: Cycle) -> None:
-        started = time.monotonic()
+        started, proven_at = time.monotonic(), self.lease.now()
         ends: dict[tuple[str, int], int] = {}
         for at, writes in cycle.write_sets.items():
             if writes.rows:
@@ -247,6 +249,7 @@ class StageLoop:
         if followers_due:
             offsets = {**self._sources.followed(), **offsets}
         self._producer.commit(offsets.items(), self._sources.group_metadata())
+        self.lease.renew(proven_at)
         now = time.time()
         self._cycle = None
         self._write_stores(cycle, ends, now)
@@ -263,10 +266,7 @@ class StageLoop:
             if writes.rows:
                 table = writes.table
                 table.store.apply(writes.rows.items(), restorer.mark(table.changelog, ends[at] + 1, now))
-        for table in self._ownership.tables.values():
-            offset = cycle.next.get(TP(self.spec.lead, table.partition))
-            if offset is not None:
-                table.position = f"{self.spec.lead}/{table.partition}={offset}"
+        self._ownership.passed.advance(cycle.next)
 
     def _followers_due(self) -> bool:
         return bool(self.spec.followers) and time.monotonic() - self._followers_committed_at > FOLLOWERS_COMMIT_S
@@ -281,6 +281,7 @@ class StageLoop:
     def _abort(self, error: Exception, reason: str = "") -> None:
         """Undo the cycle; its records come again, from where they began or from the committed offsets."""
         cycle, self._cycle = self._cycle, None
+        self.lease.drop()
         if cycle is not None:
             cycle.die()
         if isinstance(error, KafkaException | SystemError):

@@ -7,8 +7,10 @@ process on an assertion (issue 4605). So the timeout is long, waiting is bounded
 import asyncio
 import functools
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -22,6 +24,36 @@ _LONGEST_S = 3600.0  # the most that librdkafka takes
 _MOST_CLIENTS = 50  # each kept for ever with its open question; one an outage at most
 
 
+class Owner(NamedTuple):
+    """Who owns a partition: its worker's web address, and its name in the group, which no other process has."""
+
+    url: str
+    member_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """What a group's coordinator said of its members.
+
+    Args:
+        asked_at: monotonic time in seconds: it was so at that time or later.
+        by_partition: owner of each partition of the lead; unowned ones are absent, and all are during a rebalance.
+        members: names of all members.
+    """
+
+    asked_at: float
+    by_partition: Mapping[int, Owner]
+    members: frozenset[str]
+
+    def confirm(self, partition: int, member_id: str) -> bool:
+        """Whether `member_id`, which believes to own `partition`, may go on to: it is a member, and no other owns it.
+
+        Nobody gets a partition of a member that has not given it up. During a rebalance nobody is said to own any.
+        """
+        owner = self.by_partition.get(partition)
+        return member_id in self.members and (owner is None or owner.member_id == member_id)
+
+
 class _Asker:
     """Asks coordinators on behalf of one set of connection properties."""
 
@@ -30,8 +62,8 @@ class _Asker:
         self._clients = [AdminClient(config)]
         self._open: dict[str, tuple[Future[Any], float]] = {}
 
-    async def describe(self, group: str) -> Any:
-        """Description of a group.
+    async def describe(self, group: str) -> tuple[float, Any]:
+        """Monotonic time of the question, and the description of a group.
 
         Raises:
             NotReachable: no answer in three seconds.
@@ -45,14 +77,15 @@ class _Asker:
             raise NotReachable(f"the coordinator of {group} does not answer")
         self._open.pop(group, None)
         try:
-            return question.result()
+            return since, question.result()
         except KafkaException as error:
             raise NotReachable(f"the coordinator of {group} does not answer: {error.args[0].str()}") from error
 
     def _question(self, group: str) -> tuple["Future[Any]", float]:
         if group not in self._open:
+            asked_at = time.monotonic()  # before it is sent: the answer is never older than this
             future = self._clients[-1].describe_consumer_groups([group], request_timeout=_LONGEST_S)[group]
-            self._open[group] = (future, time.monotonic())
+            self._open[group] = (future, asked_at)
         return self._open[group]
 
 
@@ -61,16 +94,17 @@ def _asker(config: tuple[tuple[str, str], ...]) -> _Asker:
     return _Asker({**dict(config), "log_level": 0})
 
 
-async def owners_of(settings: Settings, group: str) -> dict[int, str]:
-    """Owner of each partition of the group's lead: partition -> base URL of the worker that has it.
+async def owners_of(settings: Settings, group: str) -> Owners:
+    """Owners of the partitions of the group's lead.
 
     Raises:
         NotReachable: the group's coordinator did not answer in three seconds.
     """
-    description = await _asker(tuple(settings.kafka_config().items())).describe(group)
-    return {
-        tp.partition: member.client_id
+    asked_at, description = await _asker(tuple(settings.kafka_config().items())).describe(group)
+    by_partition = {
+        tp.partition: Owner(member.client_id, member.member_id)
         for member in description.members
         if member.assignment is not None
         for tp in member.assignment.topic_partitions
     }
+    return Owners(asked_at, by_partition, frozenset(member.member_id for member in description.members))

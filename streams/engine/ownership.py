@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from enum import StrEnum
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from confluent_kafka import KafkaException
 
 from streams.engine.clients import name_of
 from streams.engine.cluster import Cluster, ClusterFacts
+from streams.engine.passed import Passed
 from streams.engine.restore import Restorer
 from streams.engine.sources import Sources
 from streams.engine.stage import TP, StageSpec, TableSpec
@@ -97,13 +99,21 @@ class Ownership:
         self.tables: dict[tuple[str, int], TablePartition] = {}
         self._openings: dict[int, _Opening] = {}
         self._unrestored: dict[int, set[str]] = {}
-        self._to_follow: dict[int, dict[TP, int]] = {}
+        self.passed = Passed()
+        self.tenures: dict[int, int] = {}  # of each partition that is served: another number each time it is opened
+        self._next_tenure = count(1)
+        self._committed: dict[int, dict[TP, int]] = {}
         self._held = bool(spec.tables or spec.followers)
 
     @property
     def busy(self) -> bool:
         """Whether some partition is on its way to running."""
         return bool(self._openings) or bool(self.restorer)
+
+    @property
+    def member_id(self) -> str:
+        """This worker's name in the group: another one each time it joins anew under the classic protocol."""
+        return self._sources.member_id
 
     def running(self, partition: int) -> bool:
         """Whether records of this partition may be processed."""
@@ -147,7 +157,9 @@ class Ownership:
             self.states.pop(partition, None)
             self._openings.pop(partition, None)
             self._unrestored.pop(partition, None)
-            self._to_follow.pop(partition, None)
+            self._committed.pop(partition, None)
+            self.tenures.pop(partition, None)
+        self.passed.forget(gone)
         for at in [at for at in self.tables if at[1] in gone]:
             self.tables.pop(at).close(time.time(), complete=at[1] in complete)
 
@@ -218,10 +230,9 @@ class Ownership:
                 changelog = self._spec.changelog(table.name)
                 store = self._open_store(table, partition)
                 self.tables[at] = TablePartition(table, partition, changelog, store)
-            self.tables[at].position = f"{lead}={committed[lead]}"
         if reposition:
             self._sources.seek(lead, committed[lead])
-        self._to_follow[partition] = {tp: offset for tp, offset in committed.items() if tp != lead}
+        self._committed[partition] = committed
 
     def _restore(self, partition: int, ends: dict[TP, int]) -> None:
         self.states[partition] = PartitionState.RESTORING
@@ -243,9 +254,12 @@ class Ownership:
 
     def _run(self, partition: int) -> None:
         self._unrestored.pop(partition, None)
+        committed = self._committed.pop(partition)
+        self.passed.advance(committed)
+        self.tenures[partition] = next(self._next_tenure)
         self.states[partition] = PartitionState.RUNNING
         self._sources.resume([partition])
-        self._sources.follow(self._to_follow.pop(partition))
+        self._sources.follow({tp: offset for tp, offset in committed.items() if tp.topic != self._spec.lead})
 
     def close(self) -> None:
         """Close the restore consumer and every store."""

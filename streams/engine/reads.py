@@ -1,8 +1,10 @@
 """Committed rows of this worker's table partitions, for readers on other threads.
 
-Answers come only from partitions that are owned and restored; anything else is `NotServedHere`.
+Answers come only from partitions that are owned and restored; anything else is `NotServedHere`. Whether this worker
+still owns what it believes to own, the caller has to ask after it has read: `tenures`, `lease_holds`, `owners`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +12,10 @@ import orjson
 
 from streams.config import Settings
 from streams.engine.loop import StageLoop
-from streams.engine.owners import owners_of
+from streams.engine.owners import Owners, owners_of
+from streams.engine.ownership import Ownership
 from streams.engine.partitioner import partition_of
-from streams.engine.stage import StageSpec, TableSpec
+from streams.engine.stage import TP, StageSpec, TableSpec
 from streams.engine.state import TablePartition
 from streams.engine.stores import StoreClosed
 from streams.errors import HeadraceError
@@ -24,7 +27,7 @@ class NotServedHere(HeadraceError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A committed row; `position` says how far the table had followed its lead: `topic/partition=offset`."""
+    """A committed row; `position` is the last record of its lead that it reflects: `topic/partition=offset`."""
 
     key: bytes
     value: Any
@@ -44,12 +47,34 @@ class StageReads:
         """The stage's tables."""
         return self._spec.tables
 
+    @property
+    def _ownership(self) -> Ownership | None:
+        return self._loop.ownership if self._loop is not None else None
+
     def local_partitions(self) -> list[int]:
         """Partitions that are owned here and restored."""
-        ownership = self._loop.ownership if self._loop is not None else None
+        return sorted(self.tenures())
+
+    def tenures(self) -> dict[int, int]:
+        """Partitions that are owned here and restored; the number is another one each time a partition is opened."""
+        ownership = self._ownership
         if ownership is None:
-            return []
-        return sorted(p for p in list(ownership.states) if ownership.running(p))
+            return {}
+        return {p: tenure for p, tenure in list(ownership.tenures.items()) if ownership.running(p)}
+
+    @property
+    def lease_holds(self) -> bool:
+        """Whether a recent commit proves that nobody else has taken this worker's partitions over."""
+        return self._loop is not None and self._loop.lease.holds()
+
+    @property
+    def member_id(self) -> str:
+        """This worker's name in the group, as `owners` tells it."""
+        return self._ownership.member_id if self._ownership is not None else ""
+
+    async def wait_passed(self, positions: Mapping[TP, int], timeout_s: float) -> bool:
+        """Wait until the tables reflect these records; False when time is up or a partition moved away."""
+        return self._ownership is not None and await self._ownership.passed.wait(positions, timeout_s)
 
     def partition_of(self, key: bytes) -> int:
         """Partition of a row of a `by="key"` table.
@@ -62,14 +87,16 @@ class StageReads:
             raise NotServedHere(f"stage {self._spec.name} has not reached the cluster yet")
         return partition_of(key, partitions)
 
-    def _table(self, table: str, partition: int) -> TablePartition:
-        ownership = self._loop.ownership if self._loop is not None else None
+    def _table(self, table: str, partition: int) -> tuple[TablePartition, str]:
+        """A table's partition, and the position that its rows have reached at least."""
+        ownership = self._ownership
         if ownership is None or not ownership.running(partition):
             raise NotServedHere(f"partition {partition} of {self._spec.name}.{table} is not served by this worker")
-        try:
-            return ownership.tables[table, partition]
-        except KeyError:
-            raise NotServedHere(f"partition {partition} of {self._spec.name}.{table} is closing") from None
+        of, lead = ownership.tables.get((table, partition)), TP(self._spec.lead, partition)
+        last = ownership.passed.last(lead)
+        if of is None or last is None:
+            raise NotServedHere(f"partition {partition} of {self._spec.name}.{table} is closing")
+        return of, f"{lead}={last}"
 
     def get(self, table: str, partition: int, key: bytes) -> Row | None:
         """One row, or None.
@@ -77,8 +104,7 @@ class StageReads:
         Raises:
             NotServedHere: see the module.
         """
-        of = self._table(table, partition)
-        position = of.position
+        of, position = self._table(table, partition)
         try:
             raw = of.store.get(key)
         except StoreClosed as error:
@@ -93,14 +119,13 @@ class StageReads:
         Raises:
             NotServedHere: see the module.
         """
-        of = self._table(table, partition)
-        position = of.position
+        of, position = self._table(table, partition)
         try:
             rows = of.store.scan(prefix, after, limit)
         except StoreClosed as error:
             raise NotServedHere(str(error)) from error
         return [Row(key, orjson.loads(raw), position) for key, raw in rows]
 
-    async def owners(self) -> dict[int, str]:
-        """Lead partition -> base URL of the worker that owns it."""
+    async def owners(self) -> Owners:
+        """Who owns the partitions of the lead, as the group's coordinator says."""
         return await owners_of(self._settings, self._spec.group)

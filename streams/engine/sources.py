@@ -59,6 +59,7 @@ class Sources:
         # Partitions of the lead of which the client was told that they have no offset; it refuses to seek in them.
         self._unplaced: set[int] = set()
         self._given_up: set[int] = set()
+        self.member_id = ""
         self.on_receipt_error: Callable[[KafkaError], None] = lambda error: log.warning("consumer", error=str(error))
 
     def subscribe(self, assign: RebalanceCallback, revoke: RebalanceCallback, lost: RebalanceCallback) -> None:
@@ -66,6 +67,7 @@ class Sources:
 
         def on_assign(consumer: Consumer, partitions: list[TopicPartition]) -> None:
             consumer.incremental_assign(partitions)
+            self.member_id = consumer.memberid() or ""
             assign([p.partition for p in partitions])
 
         def on_revoke(consumer: Consumer, partitions: list[TopicPartition]) -> None:

@@ -26,14 +26,13 @@ class TablePartition:
         store: where they are kept here.
     """
 
-    __slots__ = ("changelog", "partition", "position", "spec", "store")
+    __slots__ = ("changelog", "partition", "spec", "store")
 
     def __init__(self, spec: TableSpec, partition: int, changelog: str, store: Store) -> None:
         self.spec = spec
         self.partition = partition
         self.changelog = changelog
         self.store = store
-        self.position = ""
 
     def close(self, now: float, *, complete: bool) -> None:
         """Close the store; a complete one is noted to have been so until `now` (unix seconds)."""

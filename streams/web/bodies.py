@@ -33,7 +33,10 @@ class Value(Body):
 
     key: str = Field(description="UTF-8 text; `base64:` and URL-safe base64 for any other bytes.")
     value: Any = Field(description="The row: any JSON.")
-    position: str = Field(description="topic/partition=offset that the row stands at.")
+    position: str = Field(
+        description="topic/partition=offset of the last record of the lead that the row reflects, -1 before the first; "
+        "as Min-Position of a later read it makes that no older."
+    )
 
 
 class ValueList(Body):

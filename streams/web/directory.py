@@ -1,14 +1,15 @@
 """Who owns which partition of a stage, and how many partitions it has: Kafka's answers, remembered briefly.
 
 Ownership may be stale by `OWNERS_SECONDS`; a worker that is asked in error answers 503, never something
-untrue, and the stale owners are forgotten.
+untrue, and the stale owners are forgotten. Who must prove its own ownership says how old an answer may be.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TypeVar
 
+from streams.engine.owners import Owners
 from streams.engine.stage import StageSpec
 from streams.errors import HeadraceError
 from streams.web.refusals import unavailable
@@ -16,7 +17,8 @@ from streams.web.refusals import unavailable
 HOP_SECONDS = 2.0
 OWNERS_SECONDS = 1.0
 
-Owners = Mapping[int, str]
+_ATTEMPTS = 3  # one look-up that was under way, one that joins a question that was, and one of its own
+_NOBODY = Owners(0.0, {}, frozenset())
 T = TypeVar("T")
 
 
@@ -26,9 +28,9 @@ class Directory:
     So a flood of requests in an outage asks Kafka once at a time, and each still ends in `HOP_SECONDS`.
 
     Args:
-        find_owners: asks the stage, or its group, for the owner's URL of each partition.
+        find_owners: asks the stage, or its group, for the owner of each partition.
         count_partitions: asks for the partition count of a topic.
-        clock: monotonic seconds.
+        clock: monotonic seconds, those of `Owners.asked_at`.
     """
 
     def __init__(
@@ -40,26 +42,33 @@ class Directory:
         self._find_owners = find_owners
         self._count_partitions = count_partitions
         self._clock = clock
-        self._owners: dict[str, tuple[float, Owners]] = {}
+        self._owners: dict[str, Owners] = {}
         self._counts: dict[str, int] = {}
         self._asking: dict[str, asyncio.Future[None]] = {}
 
-    async def owners(self, spec: StageSpec) -> Owners:
-        """Owner's URL by partition of the lead; unowned partitions are absent.
+    async def owners(self, spec: StageSpec, asked_after: float | None = None) -> Owners:
+        """Who owns the partitions, as Kafka said `OWNERS_SECONDS` ago at most, or after a moment that is given.
 
         Raises:
             Refusal: 503, Kafka did not say in time.
         """
-        known = self._owners.get(spec.name)
-        if known is not None and self._clock() - known[0] <= OWNERS_SECONDS:
-            return known[1]
+        since = self._clock() - OWNERS_SECONDS if asked_after is None else asked_after
 
         async def look_up() -> None:
-            found = await _in_time(self._find_owners(spec), f"who owns the partitions of {spec.name}")
-            self._owners[spec.name] = (self._clock(), found)
+            self._owners[spec.name] = await _in_time(self._find_owners(spec), f"who owns the partitions of {spec.name}")
 
-        await self._once(f"owners of {spec.name}", look_up)
-        return self._owners.get(spec.name, (0.0, {}))[1]  # none, if they were forgotten this very moment
+        for _attempt in range(_ATTEMPTS):
+            known = self._owners.get(spec.name, _NOBODY)
+            if known is not _NOBODY and known.asked_at >= since:
+                return known
+            await self._once(f"owners of {spec.name}", look_up)
+        known = self._owners.get(spec.name, _NOBODY)  # nobody, if they were forgotten this very moment
+        return known if known.asked_at >= since else _NOBODY
+
+    @property
+    def now(self) -> float:
+        """The time, for `asked_after`."""
+        return self._clock()
 
     def forget(self, spec: StageSpec) -> None:
         """Look the owners up again next time: a worker was not what it was taken for."""

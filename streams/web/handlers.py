@@ -3,7 +3,7 @@
 docs/reference/http.md describes them for callers, `openapi.py` for programs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 import orjson
@@ -19,6 +19,7 @@ from streams.web.hop import FORWARDED, PARTITIONS, Asked
 from streams.web.overview import Overview
 from streams.web.paging import Keyed, Page
 from streams.web.parameters import key_of, partitions_of, query, scan_of, table_and_key, text_of
+from streams.web.positions import MIN_POSITION, positions_of
 from streams.web.readiness import readiness_of
 from streams.web.refusals import RETRY_AFTER_SECONDS, Refusal
 from streams.web.stages import ServedStage, TableOfStage
@@ -69,7 +70,7 @@ class Handlers:
         """Rows of a table in key order."""
         name, _key = table_and_key(request.rel_url.raw_path)
         scan = scan_of(request.rel_url.raw_query_string)
-        page = await self.reader.scan(self._table(name), scan, _asked(request))
+        page = await self.reader.scan(self._table(name), scan, _asked_of_table(request))
         return json_response(list_body(page))
 
     async def get_row(self, request: web.Request) -> web.Response:
@@ -77,7 +78,7 @@ class Handlers:
         name, key = table_and_key(request.rel_url.raw_path)
         table = self._table(name)
         query(request.rel_url.raw_query_string, ())
-        return json_response(value_body(await self.reader.get(table, key_of(key), _asked(request))))
+        return json_response(value_body(await self.reader.get(table, key_of(key), _asked_of_table(request))))
 
     async def livez(self, _request: web.Request) -> web.Response:
         """Whether the process lives: it answers, and no stage has failed."""
@@ -138,3 +139,7 @@ def _asked(request: web.Request) -> Asked:
         partitions=None if partitions is None else partitions_of(partitions),
         authorization=request.headers.get("Authorization"),
     )
+
+
+def _asked_of_table(request: web.Request) -> Asked:
+    return replace(_asked(request), positions=positions_of(request.headers.getall(MIN_POSITION, ())))

@@ -2,14 +2,14 @@
 
 import asyncio
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from streams.config import Settings
 from streams.engine.app import StageApp
-from streams.engine.owners import owners_of
+from streams.engine.owners import Owners, owners_of
 from streams.engine.stage import StageSpec
 from streams.errors import NotReachable
 from streams.web.access import Access
@@ -32,7 +32,7 @@ def mount(host_app: StageApp, stages: Sequence[StageApp], settings: Settings, *,
     access = Access(settings.web_roles(), settings.web_host)
     here = {stage.spec.name: stage for stage in stages}
 
-    async def find_owners(spec: StageSpec) -> Mapping[int, str]:
+    async def find_owners(spec: StageSpec) -> Owners:
         if spec.name in here:
             return await here[spec.name].reads().owners()
         return await owners_of(settings, spec.group)

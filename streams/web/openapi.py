@@ -6,7 +6,9 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from streams.web import bodies
+from streams.web.hop import WAIT_SECONDS
 from streams.web.parameters import DEFAULT_LIMIT, MAX_KEY_BYTES, MAX_LIMIT
+from streams.web.positions import MIN_POSITION
 
 MODELS = (
     bodies.Error,
@@ -64,12 +66,17 @@ def _paths() -> Document:
             "Rows a page; rows of one key from several partitions are not parted.",
         ),
     )
+    position = _header_parameter(
+        MIN_POSITION,
+        f"Waits at most {WAIT_SECONDS:g} s until the table reflects the record at topic/partition=offset, of a source "
+        "of its stage, else 503; several separated by commas.",
+    )
     html = {"200": _text("text/html"), **_errors((400, 401, 403))}
     return {
         "/api/stages": _get("All stages and the workers that run them.", "StageList", (401, 403)),
         "/api/tables": _get("All tables.", "TableList", (401, 403)),
-        "/api/tables/{table}": _get("Rows.", "ValueList", (400, 401, 403, 404, 503), (table, *rows)),
-        "/api/tables/{table}/{key}": _get("One row.", "Value", tuple(STATUSES), (table, key)),
+        "/api/tables/{table}": _get("Rows.", "ValueList", (400, 401, 403, 404, 503), (table, *rows, position)),
+        "/api/tables/{table}/{key}": _get("One row.", "Value", tuple(STATUSES), (table, key, position)),
         "/api/openapi.json": _get("This document.", None, (401, 403)),
         "/livez": _open("Whether the process lives.", "Liveness"),
         "/readyz": _open("Whether every stage of this worker runs with its tables restored.", "Readiness"),
@@ -119,6 +126,10 @@ def _path_parameter(name: str, description: str) -> Document:
         "description": description,
         "schema": {"type": "string"},
     }
+
+
+def _header_parameter(name: str, description: str) -> Document:
+    return {"name": name, "in": "header", "required": False, "description": description, "schema": {"type": "string"}}
 
 
 def _query_parameter(name: str, schema: Document, description: str) -> Document:

@@ -72,7 +72,7 @@ class Overview:
 
     async def _owners_of(self, spec: StageSpec) -> set[str] | None:
         try:
-            return set((await self._directory.owners(spec)).values())
+            return {owner.url for owner in (await self._directory.owners(spec)).by_partition.values()}
         except Refusal:
             return None
 

@@ -13,6 +13,7 @@ from streams.web.front_page import FrontPage
 from streams.web.handlers import Handlers
 from streams.web.hop import Hop
 from streams.web.overview import Overview
+from streams.web.places import Places
 from streams.web.refusals import Refusal
 from streams.web.stages import ServedStage, tables_of
 from streams.web.table_reader import TableReader
@@ -46,7 +47,7 @@ def attach(
     by_name = {stage.spec.name: stage for stage in stages}
     tables = tables_of(known)
     overview = Overview(by_name, known, directory, hop)
-    reader = TableReader(by_name, directory, hop)
+    reader = TableReader(Places(by_name, directory, own_url), directory, hop)
     Handlers(tuple(stages), tables, overview, reader).add_to(app.router)
     app.router.add_get("/", FrontPage(own_url, tables, overview, reader).show)
     app.middlewares.extend((_refusals_as_json, _admitting(access)))

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from streams.engine.stage import StageSpec, TableSpec
+from streams.engine.owners import Owners
+from streams.engine.stage import TP, StageSpec, TableSpec
 from streams.engine.status import StageStatus
 
 
 class Row(Protocol):
-    """A committed row; `position` says how far the table had followed its lead: `topic/partition=offset`."""
+    """A committed row; `position` is the last record of its lead that it reflects: `topic/partition=offset`."""
 
     @property
     def key(self) -> bytes:
@@ -33,15 +34,30 @@ class Row(Protocol):
 class Reads(Protocol):
     """Committed reads of one stage, safe from any thread.
 
-    Every method may raise a HeadraceError: the partition is not owned, restoring or closing.
+    Every method may raise a HeadraceError: the partition is not owned, restoring or closing. What was read may be
+    given away only when this worker's ownership is proven afterwards: local_reads.py.
     """
 
     def partition_of(self, key: bytes) -> int:
         """Partition that a key of a table by key lives in."""
         ...
 
-    def local_partitions(self) -> Sequence[int]:
-        """Partitions that are owned here and restored."""
+    def tenures(self) -> Mapping[int, int]:
+        """Partitions that are owned here and restored; another number each time a partition is opened."""
+        ...
+
+    @property
+    def lease_holds(self) -> bool:
+        """Whether a recent commit proves that nobody else has taken this worker's partitions over."""
+        ...
+
+    @property
+    def member_id(self) -> str:
+        """This worker's name in the stage's group."""
+        ...
+
+    async def wait_passed(self, positions: Mapping[TP, int], timeout_s: float) -> bool:
+        """Wait until the tables reflect these records; False when time is up or a partition moved away."""
         ...
 
     def get(self, table: str, partition: int, key: bytes) -> Row | None:
@@ -54,8 +70,8 @@ class Reads(Protocol):
         """Rows in key order."""
         ...
 
-    async def owners(self) -> Mapping[int, str]:
-        """Worker (its advertised URL) that owns each partition."""
+    async def owners(self) -> Owners:
+        """Who owns the partitions."""
         ...
 
 

@@ -6,45 +6,51 @@ nothing.
 """
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import TypeVar
 
 from streams.engine.partitioner import partition_of
 from streams.errors import HeadraceError
 from streams.web.answers import page_in, rows_in
 from streams.web.directory import Directory
-from streams.web.hop import Answer, Asked, Hop
+from streams.web.hop import Asked, Hop
+from streams.web.local_reads import LocalRead, LocalReads
 from streams.web.paging import Keyed, Page, merge, page_of
 from streams.web.parameters import Scan
-from streams.web.refusals import Refusal, no_such_key, unavailable
-from streams.web.stages import Reads, ServedStage, TableOfStage
+from streams.web.passing import Passing, Positions
+from streams.web.places import Places
+from streams.web.positions import check_positions
+from streams.web.refusals import Refusal, no_such_key
+from streams.web.remote_reads import RemoteRead, RemoteReads
+from streams.web.stages import Reads, TableOfStage
 
 T = TypeVar("T")
-LocalRead = Callable[[Reads, int], T]
-RemoteRead = Callable[[Answer], T]
 
 
 class TableReader:
     """Reads tables of all stages of the topology.
 
     Args:
-        stages: those that run in this process, by name.
-        directory: who owns the other partitions.
+        places: who has which partition.
+        directory: how many partitions there are, and what Kafka said of their owners.
         hop: the way to them.
     """
 
-    def __init__(self, stages: Mapping[str, ServedStage], directory: Directory, hop: Hop) -> None:
-        self._stages = stages
+    def __init__(self, places: Places, directory: Directory, hop: Hop) -> None:
+        self._places = places
         self._directory = directory
-        self._hop = hop
+        self._here = LocalReads(places)
+        self._there = RemoteReads(directory, hop)
+        self._passing = Passing(places, self._there)
 
     async def get(self, table: TableOfStage, key: bytes, asked: Asked) -> Keyed:
         """The row of `key`.
 
         Raises:
-            Refusal: 404 there is none; 409 several partitions have one; 503 nobody can say.
+            Refusal: 400 a position can never be passed; 404 there is none; 409 several partitions have one; 503
+                nobody can say.
         """
         if table.table.by == "key":
             wanted: Collection[int] = (await self._partition_of(table, key),)
@@ -67,7 +73,7 @@ class TableReader:
         """Rows in key order, over all partitions.
 
         Raises:
-            Refusal: 503 some partition cannot answer.
+            Refusal: 400 a position can never be passed; 503 some partition cannot answer.
         """
 
         def here(reads: Reads, partition: int) -> Page:
@@ -78,10 +84,10 @@ class TableReader:
         return merge(await self._gather(table, wanted, asked, here, page_in), scan.limit)
 
     async def _partition_of(self, table: TableOfStage, key: bytes) -> int:
-        stage = self._stages.get(table.spec.name)
-        if stage is not None:
+        reads = self._places.reads(table.spec)
+        if reads is not None:
             with suppress(HeadraceError):  # it has not reached the cluster yet: go on as if it were elsewhere
-                return stage.reads().partition_of(key)
+                return reads.partition_of(key)
         return partition_of(key, await self._directory.partitions(table.spec))
 
     async def _wanted(self, table: TableOfStage, asked: Asked) -> Collection[int]:
@@ -98,46 +104,15 @@ class TableReader:
         there: RemoteRead[T],
     ) -> list[T]:
         """One result for each partition that is here, and one for each worker that has others."""
-        local = self._local(table) & set(wanted)
-        by_worker = await self._owners(table, set(wanted) - local, asked)
+        if asked.positions:
+            check_positions(asked.positions, table.spec, await self._directory.partitions(table.spec))
+        left = await self._passing.wait(table, wanted, asked)
+        local = await self._here.read(table, wanted, here)
+        by_worker = await self._places.elsewhere(table, set(wanted) - local.keys(), asked)
         answers = await asyncio.gather(
-            self._read_here(table, sorted(local), here),
-            *(self._read_there(table, worker, parts, asked, there) for worker, parts in by_worker.items()),
+            *(self._read_there(table, worker, parts, asked, left, there) for worker, parts in by_worker.items()),
         )
-        return [result for results in answers for result in results]
-
-    def _local(self, table: TableOfStage) -> set[int]:
-        stage = self._stages.get(table.spec.name)
-        if stage is None:
-            return set()
-        try:
-            return set(stage.reads().local_partitions())
-        except HeadraceError:  # not started yet: nothing is here
-            return set()
-
-    async def _owners(self, table: TableOfStage, missing: Iterable[int], asked: Asked) -> Mapping[str, Sequence[int]]:
-        missing = sorted(missing)
-        by_worker: dict[str, list[int]] = defaultdict(list)
-        if not missing:
-            return by_worker
-        if asked.forwarded:  # a second hop could go round in circles
-            raise unavailable(f"worker {self._hop.own_url} does not serve {_named(missing, table)}")
-        own = self._hop.own_url
-        owners = await self._directory.owners(table.spec)
-        for partition in missing:
-            by_worker[owners.get(partition, "")].append(partition)
-        if "" in by_worker:
-            raise unavailable(f"no worker owns {_named(by_worker[''], table)}")
-        if own in by_worker:
-            raise unavailable(f"{_named(by_worker[own], table)}: worker {own} is still restoring")
-        return by_worker
-
-    async def _read_here(self, table: TableOfStage, partitions: Sequence[int], here: LocalRead[T]) -> list[T]:
-        if not partitions:
-            return []
-        reads = self._stages[table.spec.name].reads()
-        with _refusing(table):  # in a thread: a scan must not hold up the agents on the loop
-            return await asyncio.to_thread(lambda: [here(reads, partition) for partition in partitions])
+        return [*local.values(), *answers]
 
     async def _read_there(
         self,
@@ -145,26 +120,10 @@ class TableReader:
         worker: str,
         partitions: Sequence[int],
         asked: Asked,
+        left: Positions,
         there: RemoteRead[T],
-    ) -> list[T]:
-        try:
-            answer = await self._hop.ask(worker, asked, partitions)
-            return [there(answer)]
-        except Refusal:
-            self._directory.forget(table.spec)
-            raise
-        except (ValueError, TypeError, KeyError) as error:
-            raise unavailable(f"worker {worker} answered what no worker should") from error
-
-
-def _named(partitions: Iterable[int], table: TableOfStage) -> str:
-    return f"{table.name}, partition {', '.join(map(str, partitions))}"
-
-
-@contextmanager
-def _refusing(table: TableOfStage) -> Iterator[None]:
-    """Turn what the engine refuses (not owned, restoring, closing) into 503."""
-    try:
-        yield
-    except HeadraceError as error:
-        raise unavailable(f"{table.name}: {error}") from error
+    ) -> T:
+        """Ask `worker`, which checks the positions of its partitions again: they may have moved since."""
+        own = {tp: offset for tp, offset in asked.positions.items() if tp.partition in partitions}
+        question = replace(asked, positions={**left, **own})
+        return await self._there.read(table, worker, partitions, question, there)

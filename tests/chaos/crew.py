@@ -36,8 +36,16 @@ def topology_for(membership: Membership, folder: Path) -> Path:
 class Member:
     """One worker process and its successors: a restart keeps instance id and state folder."""
 
-    def __init__(self, name: str, folder: Path, environment: dict[str, str], topology: Path = TOPOLOGY) -> None:
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        environment: dict[str, str],
+        topology: Path = TOPOLOGY,
+        stages: tuple[str, ...] = STAGES,
+    ) -> None:
         self.name = name
+        self._stages = stages
         self.port = free_ports(1)[0]
         self.log = folder / f"{name}.log"
         self._environment = {
@@ -59,7 +67,7 @@ class Member:
         environment = {**os.environ, **self._environment, "CHAOS_CRASH_AFTER": str(crash_after)}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "streams.cli", "worker", *STAGES],
+                [sys.executable, "-m", "streams.cli", "worker", *self._stages],
                 env=environment, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
             )  # fmt: skip
 

@@ -108,7 +108,7 @@ def test_rows_say_how_far_their_table_had_followed(make_bench: MakeBench) -> Non
         reads = app.reads()
         partition = reads.partition_of(b"k")
         assert partition == partition_of(b"k", 2)
-        await_condition(lambda: _position(app, partition) == f"{bench.spec.lead}/{partition}=3", WAIT_S, "the position")
+        await_condition(lambda: _position(app, partition) == f"{bench.spec.lead}/{partition}=2", WAIT_S, "the position")
         assert reads.get("counts", partition, b"none") is None
         with pytest.raises(NotServedHere):
             reads.get("counts", 7, b"k")
@@ -126,4 +126,9 @@ def test_owners_are_told_by_the_group(make_bench: MakeBench) -> None:
     app = counting_app(bench.spec, bench.settings)
     with running(app) as stage:
         stage.await_state("running")
-        assert stage.call(app.reads().owners()) == dict.fromkeys(range(3), bench.settings.advertised_url())
+        owners = stage.call(app.reads().owners())
+        assert {p: owner.url for p, owner in owners.by_partition.items()} == dict.fromkeys(
+            range(3), bench.settings.advertised_url()
+        )
+        assert all(owners.confirm(p, app.reads().member_id) for p in range(3))
+        assert not owners.confirm(0, "somebody else")

@@ -98,7 +98,7 @@ def test_cold_and_warm(make_bench: MakeBench) -> None:
         bench.await_all_committed()
         row = app.reads().get("counts", 0, b"k%07d" % 1)
         assert row is not None
-        assert (row.value, row.position) == (2, f"{bench.spec.lead}/0=1")
+        assert (row.value, row.position) == (2, f"{bench.spec.lead}/0=0")
 
 
 def test_a_warm_store_reads_only_what_it_missed(make_bench: MakeBench) -> None:

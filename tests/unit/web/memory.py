@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,9 +14,11 @@ from aiohttp.test_utils import TestServer
 from jsonschema import Draft202012Validator
 from yarl import URL
 
+from streams.engine.owners import Owner, Owners
 from streams.engine.partitioner import partition_of
+from streams.engine.passed import Passed
 from streams.engine.reads import NotServedHere, Row
-from streams.engine.stage import StageSpec, TableSpec
+from streams.engine.stage import TP, StageSpec, TableSpec
 from streams.engine.status import PartitionStatus, StageStatus
 from streams.web import openapi
 from streams.web.access import Access
@@ -23,7 +26,8 @@ from streams.web.directory import Directory
 from streams.web.server import attach
 
 PARTITIONS = 4
-ORDERS = StageSpec("orders", ("orders.commands",), (TableSpec("state", by="key"),))
+NEXT = 8  # offset of every source in every partition
+ORDERS = StageSpec("orders", ("orders.commands", "orders.replayed"), (TableSpec("state", by="key"),))
 ROUTER = StageSpec("router", ("orders.inbound",), (TableSpec("routes", by="source"),))
 KNOWN = (ORDERS, ROUTER)
 VALIDATED = openapi.document("test")
@@ -36,6 +40,14 @@ class Cluster:
 
     rows: dict[str, Rows] = field(default_factory=lambda: {spec.name: {} for spec in KNOWN})
     owners: dict[str, dict[int, str]] = field(default_factory=lambda: {spec.name: {} for spec in KNOWN})
+    described: int = 0
+    clock: Callable[[], float] = time.monotonic
+
+    def describe(self, spec: StageSpec) -> Owners:
+        """As a coordinator would; a worker's address is its name in the group, too."""
+        self.described += 1
+        by_partition = {p: Owner(url, url) for p, url in self.owners[spec.name].items()}
+        return Owners(self.clock(), by_partition, frozenset(self.owners[spec.name].values()))
 
     def put(self, spec: StageSpec, partition: int, key: bytes, value: Any) -> None:
         self.rows[spec.name].setdefault((spec.tables[0].name, partition), {})[key] = value
@@ -50,13 +62,24 @@ class MemoryReads:
 
     spec: StageSpec
     cluster: Cluster
-    partitions: set[int]
+    stage: "MemoryStage"
+
+    @property
+    def lease_holds(self) -> bool:
+        return self.stage.lease_holds
+
+    @property
+    def member_id(self) -> str:
+        return self.stage.url
 
     def partition_of(self, key: bytes) -> int:
         return partition_of(key, PARTITIONS)
 
-    def local_partitions(self) -> list[int]:
-        return sorted(self.partitions)
+    def tenures(self) -> dict[int, int]:
+        return dict.fromkeys(self.stage.partitions, self.stage.tenure)
+
+    async def wait_passed(self, positions: Mapping[TP, int], timeout_s: float) -> bool:
+        return await self.stage.passed.wait(positions, timeout_s)
 
     def get(self, table: str, partition: int, key: bytes) -> Row | None:
         rows = self._rows(table, partition)
@@ -69,16 +92,19 @@ class MemoryReads:
         keys = sorted(k for k in rows if k.startswith(prefix) and (after is None or k > after))
         return [Row(key, rows[key], self._position(partition)) for key in keys[:limit]]
 
-    async def owners(self) -> dict[int, str]:
-        return dict(self.cluster.owners[self.spec.name])
+    async def owners(self) -> Owners:
+        return self.cluster.describe(self.spec)
 
     def _rows(self, table: str, partition: int) -> dict[bytes, Any]:
-        if partition not in self.partitions:
+        if partition not in self.stage.partitions:
             raise NotServedHere(f"partition {partition} is not here")
-        return self.cluster.rows[self.spec.name].get((table, partition), {})
+        rows = dict(self.cluster.rows[self.spec.name].get((table, partition), {}))
+        self.stage.on_read()
+        return rows
 
     def _position(self, partition: int) -> str:
-        return f"{self.spec.lead}/{partition}=7"
+        lead = TP(self.spec.lead, partition)
+        return f"{lead}={self.stage.passed.last(lead)}"
 
 
 @dataclass
@@ -91,9 +117,14 @@ class MemoryStage:
     state: Any = "running"
     reason: str = ""
     partition_states: dict[int, tuple[str, int, int]] = field(default_factory=dict)
+    url: str = ""
+    lease_holds: bool = True
+    tenure: int = 1
+    passed: Passed = field(default_factory=Passed)
+    on_read: Callable[[], None] = lambda: None
 
     def reads(self) -> MemoryReads:
-        return MemoryReads(self.spec, self.cluster, self.partitions)
+        return MemoryReads(self.spec, self.cluster, self)
 
     def status(self) -> StageStatus:
         shown = dict.fromkeys(self.partitions, ("running", 0, 0)) | self.partition_states
@@ -156,8 +187,10 @@ async def workers(
             app = web.Application(middlewares=[_first(answer)] if answer and started else [])
             server = TestServer(app)
             servers.append(server)
-            stages = {s.name: MemoryStage(s, cluster, set(share[s.name])) for s in KNOWN if s.name in share}
             url = _reserve(server)
+            stages = {s.name: MemoryStage(s, cluster, set(share[s.name]), url=url) for s in KNOWN if s.name in share}
+            for stage in stages.values():
+                stage.passed.advance({TP(t, p): NEXT for t in stage.spec.sources for p in range(PARTITIONS)})
             worker = Worker(url, stages, [])
             _serve(app, worker, cluster, roles or {})
             await server.start_server()
@@ -189,17 +222,20 @@ def _first(answer: Callable[[web.Request], Any]) -> Any:
 
 
 def _serve(app: web.Application, worker: Worker, cluster: Cluster, roles: Mapping[str, str]) -> None:
-    async def find_owners(spec: StageSpec) -> Mapping[int, str]:
-        return dict(cluster.owners[spec.name])
+    async def find_owners(spec: StageSpec) -> Owners:
+        return cluster.describe(spec)
 
     async def count_partitions(_topic: str) -> int:
         return PARTITIONS
+
+    def now() -> float:
+        return cluster.clock()  # which a test may have changed since
 
     attach(
         app,
         list(worker.stages.values()),
         KNOWN,
-        directory=Directory(find_owners, count_partitions),
+        directory=Directory(find_owners, count_partitions, now),
         access=Access(roles, "127.0.0.1"),
         own_url=worker.url,
     )

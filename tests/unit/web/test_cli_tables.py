@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from streams import cli
 from streams.errors import HeadraceError
-from tests.unit.web.memory import ORDERS, PARTITIONS, Cluster, workers
+from tests.unit.web.memory import NEXT, ORDERS, PARTITIONS, Cluster, workers
 
 Run = Callable[..., Result]
 
@@ -94,6 +94,30 @@ def test_what_is_not_there_exits_1() -> None:
         code, message = failure(headrace(url, "scan", "nothing.here"))
         assert code == 1
         assert message == "the topology has no table 'nothing.here'; `headrace tables list` shows all"
+
+
+def test_a_row_and_a_scan_wait_for_a_position() -> None:
+    with serving(shop()) as url:
+        passed = f"orders.commands/0={NEXT - 1}"
+        for command in (("get", "orders.state", "ORD-0007"), ("scan", "orders.state", "--limit", "1200")):
+            assert headrace(url, *command, "--min-position", passed).exit_code == 0
+        code, message = failure(
+            headrace(url, "get", "orders.state", "ORD-0007", "--min-position", "orders.inbound/0=1")
+        )
+        assert code == 1
+        assert "expected a source of orders (orders.commands, orders.replayed)" in message
+        code, message = failure(headrace(url, "scan", "orders.state", "--min-position", "orders.commands=1"))
+        assert code == 2
+        assert "topic/partition=offset" in message
+
+
+def test_a_position_that_is_not_passed_exits_3() -> None:
+    with serving(shop()) as url:
+        code, message = failure(
+            headrace(url, "get", "orders.state", "ORD-0007", "--min-position", "orders.commands/0=99")
+        )
+        assert code == 3
+        assert "has not passed orders.commands/0=99 yet; try again" in message
 
 
 def test_nobody_there_exits_3() -> None:

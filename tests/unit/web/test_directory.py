@@ -1,9 +1,9 @@
 import asyncio
 import time
-from collections.abc import Mapping
 
 import pytest
 
+from streams.engine.owners import Owner, Owners
 from streams.engine.stage import StageSpec
 from streams.errors import NotReachable
 from streams.web.directory import OWNERS_SECONDS, Directory
@@ -22,9 +22,10 @@ class Kafka:
         self.now = 0.0
         self.directory = Directory(self.owners, self.count, lambda: self.now)
 
-    async def owners(self, _spec: StageSpec) -> Mapping[int, str]:
+    async def owners(self, _spec: StageSpec) -> Owners:
+        asked_at, owner = self.now, self.owner
         await self._answer()
-        return {0: self.owner}
+        return Owners(asked_at, {0: Owner(owner, "m-1")}, frozenset({"m-1"}))
 
     async def count(self, _topic: str) -> int:
         await self._answer()
@@ -37,17 +38,38 @@ class Kafka:
             raise NotReachable("no broker answers")
 
 
+async def url_of(kafka: Kafka, asked_after: float | None = None) -> str:
+    return (await kafka.directory.owners(ORDERS, asked_after)).by_partition[0].url
+
+
+def test_who_needs_to_know_it_as_of_now_gets_no_older_answer() -> None:
+    async def scenario() -> None:
+        kafka = Kafka()
+        assert await url_of(kafka) == "http://a"
+        kafka.owner, kafka.now = "http://b", 0.2
+        under_way = asyncio.ensure_future(url_of(kafka, 0.2))
+        for _turn in range(3):
+            await asyncio.sleep(0)  # until its question is on its way
+        kafka.owner, kafka.now = "http://c", 0.4
+        assert await url_of(kafka, 0.4) == "http://c"
+        assert await under_way in {"http://b", "http://c"}
+        assert await url_of(kafka, 0.3) == "http://c"
+        assert kafka.asked == 3
+
+    asyncio.run(scenario())
+
+
 def test_owners_are_remembered_for_a_moment_and_until_they_prove_wrong() -> None:
     async def scenario() -> None:
         kafka = Kafka()
-        assert await kafka.directory.owners(ORDERS) == {0: "http://a"}
+        assert await url_of(kafka) == "http://a"
         kafka.owner = "http://b"
-        assert await kafka.directory.owners(ORDERS) == {0: "http://a"}
+        assert await url_of(kafka) == "http://a"
         kafka.directory.forget(ORDERS)
-        assert await kafka.directory.owners(ORDERS) == {0: "http://b"}
+        assert await url_of(kafka) == "http://b"
         kafka.owner = "http://c"
         kafka.now = OWNERS_SECONDS + 1
-        assert await kafka.directory.owners(ORDERS) == {0: "http://c"}
+        assert await url_of(kafka) == "http://c"
 
     asyncio.run(scenario())
 
