@@ -6,6 +6,7 @@ How a stage is in its group is the operator's to say: `stages` of topology.yaml 
 """
 
 import importlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
@@ -107,6 +108,18 @@ def choose_stages(specs: Sequence[StageSpec], names: Sequence[str]) -> list[Stag
     if not by_name:
         raise UsageError("the topology has no stage to run; declare a router")
     return [by_name[name] for name in dict.fromkeys(names)] or list(specs)
+
+
+def one_stage(specs: Sequence[StageSpec], name: str) -> StageSpec:
+    """The stage of this name; of projections a version must be named, for each is a stage.
+
+    Raises:
+        UsageError: there is no such stage, or the name stands for several.
+    """
+    versions = [spec.name for spec in specs if re.fullmatch(rf"{re.escape(name)}\.v[0-9]+", spec.name)]
+    if versions and all(spec.name != name for spec in specs):
+        raise UsageError(f"each version of {name} is a stage of its own; name one: {', '.join(sorted(versions))}")
+    return choose_stages(specs, [name])[0]
 
 
 def stage_apps(world: World, specs: Sequence[StageSpec], domain: ModuleType | None) -> list[StageApp]:

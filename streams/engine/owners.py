@@ -19,8 +19,10 @@ from streams.config import Settings
 from streams.errors import NotReachable
 
 _WAIT_S = 3.0
+_PAUSE_S = 0.2
 _GIVE_UP_S = 20.0  # then the client has missed that the coordinator came back (issue 5511), and another one asks
 _LONGEST_S = 3600.0  # the most that librdkafka takes
+_COMMANDS_WAIT_S = 20.0  # of a command, which has nothing else to do
 _MOST_CLIENTS = 50  # each kept for ever with its open question; one an outage at most
 
 
@@ -108,3 +110,29 @@ async def owners_of(settings: Settings, group: str) -> Owners:
         for tp in member.assignment.topic_partitions
     }
     return Owners(asked_at, by_partition, frozenset(member.member_id for member in description.members))
+
+
+def members_of(settings: Settings, group: str) -> list[str]:
+    """Where each member of a group is: a worker's base URL, of any other client its id and host.
+
+    Raises:
+        NotReachable: the group's coordinator did not answer in twenty seconds.
+    """
+    return asyncio.run(_members_of(settings, group, time.monotonic() + _COMMANDS_WAIT_S))
+
+
+async def _members_of(settings: Settings, group: str, deadline: float) -> list[str]:
+    asker = _asker(tuple(settings.kafka_config().items()))
+    while True:
+        try:
+            _, description = await asker.describe(group)
+        except NotReachable:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(_PAUSE_S)  # a coordinator that is loading refuses at once
+        else:
+            return sorted(_address(member.client_id, member.host) for member in description.members)
+
+
+def _address(client_id: str, host: str) -> str:
+    return client_id if "://" in client_id else f"{client_id} at {host.removeprefix('/')}"

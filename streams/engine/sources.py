@@ -149,7 +149,7 @@ class Sources:
                     return True
                 raise ConfigurationRefused(
                     f"group {self._spec.group} has no usable offset for {where} ({error.str()}); run "
-                    f"`headrace topology apply` for a new group, or set one with kafka-consumer-groups --reset-offsets"
+                    f"`headrace topology apply` for a new group, or set one with `headrace replay {self._spec.name}`"
                 )
             raise ConfigurationRefused(f"the consumer of {where} cannot go on: {error.name()}: {error.str()}")
         self.on_receipt_error(error)

@@ -11,10 +11,13 @@ from confluent_kafka.admin import AdminClient
 from streams.errors import HeadraceError, NotReachable, UsageError
 
 REQUEST_S = 10.0
+# For requests to a group's coordinator: when librdkafka's own limit passes, a late answer ends the process on an
+# assertion (issue 4605). So it gets the most that it takes, and `result_of` bounds the wait.
+COORDINATOR_REQUEST_S = 3600.0
 _CONNECT_S = 8.0
 _ONE_TRY_S = 1.0
-_SETTLED_S = 20.0
-_PAUSE_S = 0.2
+SETTLED_S = 20.0
+PAUSE_S = 0.2
 
 # A group's coordinator is moving or still reads its offsets; a partition that was only now made is known to the
 # controller but not yet to the broker that leads it. Soon they answer.
@@ -67,7 +70,7 @@ def _client(settings: dict[str, Any]) -> AdminClient:
     try:
         return AdminClient(settings)
     except (KafkaException, ValueError, TypeError) as error:
-        reason = _line(error.args[0]) if isinstance(error, KafkaException) else " ".join(str(error).split())
+        reason = line_of(error.args[0]) if isinstance(error, KafkaException) else " ".join(str(error).split())
         raise UsageError(f"Kafka's client refuses its settings: {reason}; check KAFKA_*") from None
 
 
@@ -77,19 +80,20 @@ def _refuse_if_refused(config: Mapping[str, str], errors: list[KafkaError]) -> N
         if error.name() in _WRONG_PASSWORD:
             user = config.get("sasl.username", "")
             remedy = "check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and KAFKA_SASL_MECHANISM"
-            raise NotReachable(f"Kafka at {where} refused user {user!r} ({_line(error)}); {remedy}")
+            raise NotReachable(f"Kafka at {where} refused user {user!r} ({line_of(error)}); {remedy}")
         if error.name() in _NO_TLS:
-            raise NotReachable(f"no TLS with Kafka at {where} ({_line(error)}); check KAFKA_SSL_*")
+            raise NotReachable(f"no TLS with Kafka at {where} ({line_of(error)}); check KAFKA_SSL_*")
 
 
 def _silence(config: Mapping[str, str], errors: list[KafkaError]) -> str:
     """The first error of a single broker tells most; that all are down follows from it."""
     told = next((error for error in errors if error.name() != "_ALL_BROKERS_DOWN"), errors[-1])
     remedy = "start it, or set KAFKA_BOOTSTRAP_SERVERS"
-    return f"no Kafka at {config['bootstrap.servers']} in {_CONNECT_S:g} s ({_line(told)}); {remedy}"
+    return f"no Kafka at {config['bootstrap.servers']} in {_CONNECT_S:g} s ({line_of(told)}); {remedy}"
 
 
-def _line(error: KafkaError) -> str:
+def line_of(error: KafkaError) -> str:
+    """What an error says, in one line."""
     return " ".join(error.str().split())
 
 
@@ -97,8 +101,8 @@ def failure(error: KafkaException, what: str) -> HeadraceError:
     """The error that ends the command when Kafka did not do `what`."""
     reason: KafkaError = error.args[0]
     if reason.name() in _SILENCE:
-        return NotReachable(f"{what}: Kafka did not answer ({_line(reason)}); try again")
-    return HeadraceError(f"{what}: Kafka refused ({reason.name()}: {_line(reason)})")
+        return NotReachable(f"{what}: Kafka did not answer ({line_of(reason)}); try again")
+    return HeadraceError(f"{what}: Kafka refused ({reason.name()}: {line_of(reason)})")
 
 
 def result_of(future: Any) -> Any:  # Any: confluent_kafka's futures say nothing of their results
@@ -131,14 +135,19 @@ def once_settled(ask: Callable[[], T], what: str) -> T:
     Raises:
         HeadraceError: it did not settle in 20 s, or refuses for another reason.
     """
-    deadline = time.monotonic() + _SETTLED_S
+    deadline = time.monotonic() + SETTLED_S
     while True:
         try:
             return ask()
         except KafkaException as error:
-            if error.args[0].name() not in _UNSETTLED or time.monotonic() > deadline:
+            if not unsettled(error.args[0]) or time.monotonic() > deadline:
                 raise failure(error, what) from None
-        time.sleep(_PAUSE_S)
+        time.sleep(PAUSE_S)
+
+
+def unsettled(error: KafkaError) -> bool:
+    """Whether coordinators or leaders are moving, so that the same request will soon be answered."""
+    return error.name() in _UNSETTLED
 
 
 def list_topics(admin: AdminClient) -> Any:  # Any: ClusterMetadata has no types

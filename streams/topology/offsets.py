@@ -1,10 +1,23 @@
-"""Sets a group's offsets where it has none, partition by partition, and never against members that are there."""
+"""Sets a group's offsets, partition by partition, and never against members that are there."""
+
+import time
+from collections.abc import Iterable, Mapping
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # no __all__
 
 from streams.topology.changes import PresetOffsets
-from streams.topology.connection import REQUEST_S, once_settled, result_of
+from streams.topology.connection import (
+    COORDINATOR_REQUEST_S,
+    PAUSE_S,
+    REQUEST_S,
+    SETTLED_S,
+    failure,
+    once_settled,
+    result_of,
+    unsettled,
+)
+from streams.topology.replay import Offsets, Partition
 
 # What a coordinator answers to someone outside while a group has members, in both protocols.
 _HAS_MEMBERS = frozenset(
@@ -24,42 +37,75 @@ def preset_offsets(admin: AdminClient, change: PresetOffsets) -> str:
     Raises:
         HeadraceError: Kafka refuses a partition, or does not answer.
     """
-    partitions = _targets(admin, change)
-    request = [ConsumerGroupTopicPartitions(change.group, partitions)]
-
-    def commit() -> str:
-        future = admin.alter_consumer_group_offsets(request, request_timeout=REQUEST_S)[change.group]
-        errors = _errors(future)
-        if any(error.name() in _HAS_MEMBERS for error in errors):
-            return (
-                f"skipped group {change.group}: it has members, so the offsets of {change.topic} are theirs; "
-                "stop them and apply again if one is missing"
-            )
-        if errors:
-            raise KafkaException(errors[0])
-        return ""
-
-    return once_settled(commit, change.told(change.action))
+    spec = {"start": OffsetSpec.earliest, "end": OffsetSpec.latest}[change.start]()  # type: ignore[no-untyped-call]  # no types
+    wanted = [Partition(change.topic, number) for number in change.partitions]
+    refused = set_offsets(admin, change.group, log_offsets(admin, wanted, spec))
+    if any(map(tells_of_members, refused.values())):
+        return (
+            f"skipped group {change.group}: it has members, so the offsets of {change.topic} are theirs; "
+            "stop them and apply again if one is missing"
+        )
+    for error in refused.values():
+        raise failure(KafkaException(error), change.told(change.action))
+    return ""
 
 
-def _errors(future: object) -> list[KafkaError]:
-    """Errors of the group as a whole, and of single partitions, which the future does not raise."""
+def tells_of_members(error: KafkaError) -> bool:
+    """Whether a group's offsets were refused because it has members."""
+    return error.name() in _HAS_MEMBERS
+
+
+def set_offsets(admin: AdminClient, group: str, offsets: Offsets) -> dict[Partition, KafkaError]:
+    """Commit offsets of a group without members; why not, for each partition that Kafka refuses.
+
+    Waits while the coordinator is moving. The error of a partition stands in the result, which does not raise it.
+
+    Raises:
+        NotReachable: no answer; nobody knows what was set.
+    """
+    deadline = time.monotonic() + SETTLED_S
+    refused: dict[Partition, KafkaError] = {}
+    left = dict(offsets)
+    while left:
+        answers = _alter(admin, group, left)
+        last = time.monotonic() > deadline
+        refused |= {each: error for each, error in answers.items() if last or not unsettled(error)}
+        left = {each: left[each] for each in answers if each not in refused}
+        if left:
+            time.sleep(PAUSE_S)
+    return refused
+
+
+def _alter(admin: AdminClient, group: str, offsets: Offsets) -> dict[Partition, KafkaError]:
+    request = ConsumerGroupTopicPartitions(group, [TopicPartition(*each, offset) for each, offset in offsets.items()])
+    future = admin.alter_consumer_group_offsets([request], request_timeout=COORDINATOR_REQUEST_S)[group]
     try:
         result = result_of(future)
-    except KafkaException as error:
-        return [error.args[0]]
-    return [partition.error for partition in result.topic_partitions if partition.error is not None]
+    except KafkaException as error:  # of the group as a whole
+        return dict.fromkeys(offsets, error.args[0])
+    answers = {Partition(each.topic, each.partition): each.error for each in result.topic_partitions}
+    return {each: error for each, error in answers.items() if error is not None}
 
 
-def _targets(admin: AdminClient, change: PresetOffsets) -> list[TopicPartition]:
-    spec = {"start": OffsetSpec.earliest, "end": OffsetSpec.latest}[change.start]()  # type: ignore[no-untyped-call]  # no types
-    wanted = {TopicPartition(change.topic, partition): spec for partition in change.partitions}
+def log_offsets(
+    admin: AdminClient, partitions: Iterable[Partition], spec: OffsetSpec, *, may_lack: bool = False
+) -> dict[Partition, int]:
+    """Offset of each partition's log: its start, its end, or that of a time.
 
-    def ask() -> list[TopicPartition]:
-        futures = admin.list_offsets(wanted, request_timeout=REQUEST_S)
-        offsets = {each.partition: result_of(future).offset for each, future in futures.items()}
-        if min(offsets.values(), default=0) < 0:  # so it is told, without an error, while a leader moves
+    While a leader moves, a negative offset may be told without an error: it is asked for again, unless it `may_lack`,
+    as that of a time does where no record is so late.
+
+    Raises:
+        HeadraceError: Kafka refuses a partition, or does not answer.
+    """
+    wanted: Mapping[TopicPartition, OffsetSpec] = {TopicPartition(*each): spec for each in partitions}
+
+    def ask() -> dict[Partition, int]:
+        futures = admin.list_offsets(dict(wanted), request_timeout=REQUEST_S)
+        offsets = {Partition(each.topic, each.partition): result_of(future).offset for each, future in futures.items()}
+        if not may_lack and min(offsets.values(), default=0) < 0:
             raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
-        return [TopicPartition(change.topic, partition, offset) for partition, offset in offsets.items()]
+        return offsets
 
-    return once_settled(ask, f"reading where {change.topic} starts and ends")
+    topics = ", ".join(sorted({each.topic for each in wanted}))
+    return once_settled(ask, f"reading where {topics} starts and ends")

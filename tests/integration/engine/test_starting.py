@@ -100,7 +100,7 @@ def test_an_offset_out_of_range_says_how_to_go_on(
     line = failure_of(bench)
     assert f"{topic}/0" in line
     assert bench.spec.group in line
-    assert "--reset-offsets" in line
+    assert "headrace replay" in line
     assert bench.committed()[topic, 0] == offset
 
 

@@ -8,7 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from streams import cli
+from streams.app import one_stage
 from streams.config import Settings
+from streams.engine.stage import StageSpec
+from streams.errors import UsageError
 
 Call = Callable[..., tuple[int, str]]
 
@@ -41,6 +44,19 @@ def test_a_group_without_a_command_shows_its_help(call: Call, arguments: tuple[s
         (("send",), "Missing argument 'TYPE' (see `headrace send --help`)"),
         (("dev", "up", "--brokers", "2"), "'2' is not one of '1', '3' (see `headrace dev up --help`)"),
         (("topology", "lint", "--x"), "No such option: --x (see `headrace topology lint --help`)"),
+        (("replay", "router"), "--from-file, got none (see `headrace replay --help`)"),
+        (
+            ("replay", "router", "--to-latest", "--shift-by", "-1"),
+            "got --to-latest and --shift-by (see `headrace replay --help`)",
+        ),
+        (
+            ("replay", "router", "--to-latest", "--dry-run", "--execute"),
+            "expected --dry-run or --execute, got both (see `headrace replay --help`)",
+        ),
+        (
+            ("replay", "router", "--to-offset", "-1"),
+            "Invalid value for '--to-offset': -1 is not in the range x>=0 (see `headrace replay --help`)",
+        ),
     ],
 )
 def test_a_wrong_call_is_one_line_that_names_the_help_for_it(
@@ -51,6 +67,32 @@ def test_a_wrong_call_is_one_line_that_names_the_help_for_it(
     assert said.startswith("headrace: ")
     assert said.endswith(f"{expected}\n")
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--to-datetime", "noon"), "--to-datetime: expected a time such as 2026-11-25T10:15:00.000Z or with +01:00"),
+        (("--by-duration", "1h"), "--by-duration: expected a duration PnDTnHnMnS such as PT30M or P1DT12H, got '1h'"),
+        (("--from-file", "/none.csv"), "--from-file: cannot read /none.csv: No such file or directory"),
+    ],
+)
+def test_a_replay_that_means_nothing_is_refused_without_a_broker(
+    call: Call, arguments: tuple[str, ...], expected: str
+) -> None:
+    code, said = call("replay", "router", *arguments)
+    assert (code, said.count("\n")) == (2, 1)
+    assert said.startswith(expected)
+
+
+def test_a_stage_of_several_versions_is_named_with_one() -> None:
+    specs = [StageSpec(f"projections.orders.v{version}", ("orders.events",)) for version in (1, 2)]
+    assert one_stage(specs, "projections.orders.v2") is specs[1]
+    expected = "name one: projections.orders.v1, projections.orders.v2$"
+    with pytest.raises(UsageError, match=expected):
+        one_stage(specs, "projections.orders")
+    with pytest.raises(UsageError, match=r"^unknown stage projections.orders.v3; the topology has: "):
+        one_stage(specs, "projections.orders.v3")
 
 
 @pytest.mark.parametrize(
