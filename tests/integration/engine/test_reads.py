@@ -9,8 +9,10 @@ import pytest
 from streams.config import Settings
 from streams.dev.readiness import await_condition
 from streams.engine.app import StageApp
+from streams.engine.lease import LEASE_S
 from streams.engine.partitioner import partition_of
 from streams.engine.reads import NotServedHere
+from streams.engine.stage import TP
 from tests.integration.engine.conftest import MakeBench
 from tests.integration.engine.counting import app_with, counting_app
 from tests.integration.engine.load import KEYS, loading
@@ -116,13 +118,49 @@ def test_rows_say_how_far_their_table_had_followed(make_bench: MakeBench) -> Non
         app.reads().get("counts", partition, b"k")
 
 
+def test_positions_of_every_source_are_known_after_a_commit_and_after_a_restart(make_bench: MakeBench) -> None:
+    bench = make_bench(followers=1)
+    lead, follower = (TP(topic, 0) for topic in bench.spec.sources)
+    with running(counting_app(bench.spec, bench.settings)) as stage:
+        stage.await_state("running")
+        assert stage.call(stage.app.reads().wait_passed({lead: -1, follower: -1}, 0))
+        assert not stage.call(stage.app.reads().wait_passed({lead: 0}, 0))
+        bench.produce([(b"k", b"v")] * 3, follower.topic)
+        bench.produce([(b"k", b"v")] * 2)
+        assert stage.call(stage.app.reads().wait_passed({lead: 1, follower: 2}, WAIT_S))
+        row = stage.app.reads().get("counts", 0, b"k")
+        assert row is not None
+        assert (row.value, row.position) == (5, f"{lead}=1")
+    with running(counting_app(bench.spec, bench.settings)) as stage:
+        stage.await_state("running")
+        assert stage.call(stage.app.reads().wait_passed({lead: 1, follower: 2}, 0))
+        assert not stage.call(stage.app.reads().wait_passed({follower: 3}, 0))
+        assert _position(stage.app, 0) == f"{lead}=1"
+
+
+def test_a_commit_gives_a_lease_that_ends_and_the_group_confirms_its_member(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    with running(counting_app(bench.spec, bench.settings)) as stage:
+        stage.await_state("running")
+        assert not stage.app.reads().lease_holds
+        bench.produce([(b"k", b"v")])
+        await_condition(lambda: stage.app.reads().lease_holds, WAIT_S, "a lease")
+        await_condition(lambda: not stage.app.reads().lease_holds, LEASE_S + 1, "its end")
+        assert stage.call(stage.app.reads().owners()).confirm(0, stage.app.reads().member_id)
+
+
 def _position(app: StageApp, partition: int) -> str:
     row = app.reads().get("counts", partition, b"k")
     return row.position if row is not None else ""
 
 
-def test_owners_are_told_by_the_group(make_bench: MakeBench) -> None:
-    bench = make_bench(partitions=3)
+@pytest.mark.parametrize(
+    "membership",
+    [{}, {"static_membership": True}, {"group_protocol": "consumer"}],
+    ids=["classic", "static", "KIP-848"],
+)
+def test_owners_are_told_by_the_group(make_bench: MakeBench, membership: dict[str, Any]) -> None:
+    bench = make_bench(partitions=3, **membership)
     app = counting_app(bench.spec, bench.settings)
     with running(app) as stage:
         stage.await_state("running")
@@ -132,3 +170,6 @@ def test_owners_are_told_by_the_group(make_bench: MakeBench) -> None:
         )
         assert all(owners.confirm(p, app.reads().member_id) for p in range(3))
         assert not owners.confirm(0, "somebody else")
+        bench.produce([(b"k", b"v")])
+        bench.await_all_committed()
+        assert not (app.reads().lease_holds and bench.spec.static_membership)
