@@ -150,8 +150,11 @@ class KafkaCluster:
             admin = admin_client(f"{self.layout.host}:{self.brokers[node].node.port}")
             condition = partial(self._serves, self.brokers[node], admin)
             await_condition(condition, timeout_s, f"broker {node} of {self.size} to serve")
-        admin = admin_client(self.bootstrap_servers)
-        await_condition(partial(group_coordinator_answers, admin), timeout_s, "the group coordinator")
+
+        def groups_work() -> bool:  # a new client a try: an old one goes on asking the coordinator that it knew
+            return group_coordinator_answers(admin_client(self.bootstrap_servers))
+
+        await_condition(groups_work, timeout_s, "the group coordinator")
 
     def _serves(self, broker: Broker, admin: AdminClient) -> bool:
         if not broker.alive():

@@ -133,11 +133,12 @@ class StageApp(faust.App):
     def status(self) -> StageStatus:
         """What this stage is doing, for people and other programs."""
         spec, engine = self.spec, self.engine
+        state, reason = engine.health.told() if engine is not None else ("waiting", "its agents are starting")
         return StageStatus(
             name=spec.name,
             group=spec.group,
-            state=engine.health.state if engine is not None else "waiting",
-            reason=engine.health.reason if engine is not None else "its agents are starting",
+            state=state,
+            reason=reason,
             instance=self.settings.instance_id,
             partitions=_partitions(spec, engine),
             tables=spec.tables,

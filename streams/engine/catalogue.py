@@ -27,7 +27,7 @@ from streams.errors import ConfigurationRefused, NotReachable
 from streams.messages.catalogue import Catalogue, record_of
 from streams.messages.contracts import Contract
 from streams.messages.registry import Registered, Registry
-from streams.topology.connection import connect, failure, list_topics
+from streams.topology.connection import connect, failure, list_topics, offset_in
 from streams.topology.names import SCHEMAS_TOPIC, SCHEMAS_TRANSACTIONAL_ID
 
 _PARTITION = TopicPartition(SCHEMAS_TOPIC, 0)
@@ -38,8 +38,15 @@ _CALL_S = 5.0  # one call of the transactional producer; it is repeated within _
 _TRANSACTION_TIMEOUT_MS = 10_000
 _PAUSE_S = 0.05  # between two looks at a topic that is being made
 _LEADERLESS = frozenset(
-    {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART}
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._NOENT,  # noqa: SLF001 librdkafka's name, where metadata names no leader
+    }
 )
+# The leader has changed; this client goes on asking as of its old term.
+_OUTDATED = frozenset({KafkaError.FENCED_LEADER_EPOCH, KafkaError.UNKNOWN_LEADER_EPOCH})
 _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.1, 5.0  # writers that fence each other must not stay in step
 
 # librdkafka reports a fencing as fatal even at log level 0; here it is expected, and what is not expected is raised.
@@ -154,15 +161,12 @@ class CatalogueRegistry:
         while True:
             asked = {_PARTITION: OffsetSpec.latest()}  # type: ignore[no-untyped-call]
             try:
-                end = int(self._admin.list_offsets(asked, isolation_level=until)[_PARTITION].result(_READ_S).offset)
+                return offset_in(self._admin.list_offsets(asked, isolation_level=until)[_PARTITION].result(_READ_S))
             except KafkaException as error:
-                if error.args[0].code() not in _LEADERLESS or time.monotonic() > deadline:
+                if error.args[0].code() not in _LEADERLESS | _OUTDATED or time.monotonic() > deadline:
                     raise
-            else:
-                if end >= 0:  # without an error and without an offset while the leader moves
-                    return end
-                if time.monotonic() > deadline:
-                    raise NotReachable(f"Kafka does not say where {SCHEMAS_TOPIC} ends")
+                if error.args[0].code() in _OUTDATED:
+                    self._admin = connect(self._config)
             time.sleep(_PAUSE_S)
 
     def _topic_exists(self) -> bool:

@@ -25,6 +25,8 @@ from streams.engine.stage import TP, StageSpec
 from streams.errors import ConfigurationRefused
 
 _ASK_S = 10
+_NEW_CLIENT_S = 10.0  # seen: a client found no broker for two minutes while another one in its process had three
+_ENDS_S = 3  # a leader that has just died is asked in vain for as long
 _OFFSETS_S = 5  # the client repeats the question by itself while a transaction holds an offset open
 _DEFAULT_DELETE_RETENTION_S = 86_400.0
 
@@ -62,7 +64,11 @@ class Cluster:
 
     def wait(self, stopping: Callable[[], bool], report: Callable[[str], None]) -> bool:
         """Wait for a broker to answer; False when the worker stops meanwhile. `report` gets what it waits for."""
+        patience_ends = time.monotonic() + _NEW_CLIENT_S
         while not stopping():
+            if time.monotonic() > patience_ends:
+                self.start_again()
+                patience_ends = time.monotonic() + _NEW_CLIENT_S
             self._admin.poll(0)  # serves the callback of errors: a refused password is told nowhere else
             try:
                 if self._admin.list_topics(timeout=1).brokers:
@@ -131,7 +137,7 @@ class Cluster:
         if not specs:
             return {}
         futures = self._admin.list_offsets(
-            specs, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_ASK_S
+            specs, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_ENDS_S
         )
         return {TP(p.topic, p.partition): future for p, future in futures.items()}
 

@@ -12,7 +12,9 @@ from streams.engine.status import StageState
 log = structlog.get_logger(__name__)
 
 _SAY_AGAIN_S = 5.0
+_SLOW_S = 3.0  # a turn of the engine takes milliseconds; what takes longer is told
 _DOWN_S = 3.0  # librdkafka says again every second that no broker is there
+_AT_WORK = frozenset({"starting", "restoring", "running"})
 _TELLING = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError._RESOLVE})  # noqa: SLF001 their names
 
 
@@ -27,12 +29,31 @@ class Health:
         self._said: dict[str, float] = {}
         self._cause = ""
         self._down_at = -_DOWN_S
+        self._doing = ("", time.monotonic())
 
     def wait_for(self, what: str) -> None:
         """Say what the stage waits for, with the cause that a client told of, if any."""
         self.reason = f"{what}; {self._cause}" if self._cause else what
+        if self.state in _AT_WORK:
+            self.state = "waiting"
         if self._due(what):
             log.warning(self.reason, stage=self._stage)
+
+    def doing(self, what: str) -> None:
+        """Note what the engine's thread is about to do, for the case that this does not return soon."""
+        self._doing = (what, time.monotonic())
+
+    def told(self) -> tuple[StageState, str]:
+        """State and reason, for the status; may be asked on any thread.
+
+        A stage that runs, but is held up in one thing, waits for that: a commit may take half a minute while brokers
+        are away, in which the engine's thread can say nothing itself.
+        """
+        what, since = self._doing
+        held_up_s = time.monotonic() - since
+        if self.state == "running" and held_up_s > _SLOW_S:
+            return "waiting", f"{what}, for {held_up_s:.0f} s now"
+        return self.state, self.reason
 
     @property
     def brokers_down(self) -> bool:

@@ -143,8 +143,8 @@ class StageLoop:
         self._known: Mapping[str, int] = facts.partitions
         on_error = health.on_client_error("producer")
         conf = clients.producer_config(self._settings, self.spec, on_error, batch_size=facts.batch_size)
-        self._producer = TransactionalProducer(conf, stopping)
-        if not self._producer.open(health.wait_for):
+        self._producer = TransactionalProducer(conf, stopping, health.wait_for)
+        if not self._producer.open():
             return False
         on_error = health.on_client_error("consumer")
         self._sources = Sources(self.spec, self._settings, on_error)
@@ -155,6 +155,7 @@ class StageLoop:
 
     def _turn(self) -> None:
         """One poll and what follows from it."""
+        self.health.doing("waiting for records")
         self._ownership.step()  # with no records in hand: it moves followers to where they have been processed
         before = {p for p in self._ownership.states if self._ownership.running(p)}
         try:
@@ -202,6 +203,7 @@ class StageLoop:
     # -- a cycle
 
     def _process(self, runs: Runs) -> None:
+        self.health.doing("waiting for the agents")
         self._handover.await_late()
         cycle = self._cycle or self._begin()
         batches = []
@@ -239,6 +241,7 @@ class StageLoop:
         )
 
     def _commit(self, cycle: Cycle) -> None:
+        self.health.doing("waiting for Kafka to commit")
         started, proven_at = time.monotonic(), self.lease.now()
         ends: dict[tuple[str, int], int] = {}
         for at, writes in cycle.write_sets.items():
@@ -284,6 +287,7 @@ class StageLoop:
         self.lease.drop()
         if cycle is not None:
             cycle.die()
+        self.health.doing("waiting for Kafka to abort")
         if isinstance(error, KafkaException | SystemError):
             error = transaction_aborted(error, outcome_known=True)
         reason = reason or getattr(error, "reason", "error")
@@ -293,7 +297,7 @@ class StageLoop:
         self._verdicts.judge(error, reason, refused, others)
         fenced = isinstance(error, TransactionAborted) and error.verdict is Verdict.FENCED
         clean = not fenced and self._producer.abort()
-        if not clean and not self._producer.open(self.health.wait_for):
+        if not clean and not self._producer.open():
             return
         if clean and cycle is not None and getattr(error, "outcome_known", True):
             for tp, offset in cycle.first.items():
@@ -369,10 +373,9 @@ class StageLoop:
         if self._joining_until is None:
             self._joining_until = now + JOIN_S
         if self.health.brokers_down:
-            self.health.state = "waiting"
             self.health.wait_for("waiting for Kafka: no broker answers")
         elif self._verdicts.trying_again:
-            self.health.reason = f"trying again after an abort ({self._verdicts.trying_again})"
+            self.health.wait_for(f"trying again, no cycle has succeeded since: {self._verdicts.trying_again}")
         elif ownership.busy:
             self.health.become("restoring", "restoring its tables")
         elif ownership.states:

@@ -24,6 +24,7 @@ from streams.engine.stage import TP, StageSpec, TableSpec
 from streams.engine.state import TablePartition
 from streams.engine.stores import MemoryStore, RocksStore, Store
 from streams.errors import ConfigurationRefused
+from streams.topology.connection import offset_in
 
 log = structlog.get_logger(__name__)
 
@@ -34,13 +35,6 @@ _MISSING_S = 5.0
 
 class _NotKnown(Exception):
     """Kafka's answer is none: to be asked again."""
-
-
-def _known(tp: TP, end: int) -> int:
-    """End of a changelog; while its leader moves Kafka may answer without an error and without an offset (-1)."""
-    if end < 0:
-        raise _NotKnown(f"the end of {tp} is not known")
-    return end
 
 
 class PartitionState(StrEnum):
@@ -192,7 +186,7 @@ class Ownership:
                         TP(self._spec.changelog(table.name), partition) for table in self._spec.tables
                     )
             elif all(future.done() for future in opening.ends.values()):
-                ends = {tp: _known(tp, future.result().offset) for tp, future in opening.ends.items()}
+                ends = {tp: offset_in(future.result()) for tp, future in opening.ends.items()}
                 del self._openings[partition]
                 self._place(partition, opening.offsets, reposition=opening.reposition)
                 self._restore(partition, ends)

@@ -33,6 +33,8 @@ from streams.errors import ConfigurationRefused
 log = structlog.get_logger(__name__)
 
 _CALL_TIMEOUT_S = 5.0
+# A call that librdkafka wants repeated, and that no repetition ends: seen for minutes after a coordinator had moved.
+_INSIST_S = 15.0
 _QUEUE_FULL_WAIT_S = 0.1
 _FLUSH_STEP_S = 0.5
 
@@ -61,10 +63,12 @@ class TransactionalProducer:
     Args:
         conf: librdkafka configuration with a transactional id.
         stopping: tells whether the worker wants to end, which bounds the waiting for an absent broker.
+        report: told what it waits for.
     """
 
-    def __init__(self, conf: dict[str, Any], stopping: Callable[[], bool]) -> None:
+    def __init__(self, conf: dict[str, Any], stopping: Callable[[], bool], report: Callable[[str], None]) -> None:
         self._conf = conf
+        self._report = report
         self._stopping = stopping
         self._producer: Producer | None = None
         self.in_transaction = False
@@ -77,7 +81,7 @@ class TransactionalProducer:
         assert self._producer is not None  # noqa: S101 open() comes first
         return self._producer
 
-    def open(self, report: Callable[[str], None]) -> bool:
+    def open(self) -> bool:
         """Make a producer and fence every earlier one with this transactional id; False when stopped meanwhile.
 
         `init_transactions` also ends what an earlier one left open, so committed offsets are final afterwards.
@@ -85,17 +89,19 @@ class TransactionalProducer:
         self.discard()
         self.in_transaction = False
         self._producer = acquainted(Producer(self._conf))
+        patience_ends = time.monotonic() + _INSIST_S
         while not self._stopping():
             try:
                 self._producer.init_transactions(_CALL_TIMEOUT_S)
             except KafkaException as error:
                 if code_of(error) in FORBIDDEN:
                     raise ConfigurationRefused(f"{self._conf['transactional.id']}: {name_of(error)}") from error
-                report(f"waiting for the transaction coordinator ({name_of(error)})")
-                if verdict_on(error) is not Verdict.RETRY:
+                self._report(f"waiting for the transaction coordinator ({name_of(error)})")
+                if verdict_on(error) is not Verdict.RETRY or time.monotonic() > patience_ends:
                     self.discard()
                     time.sleep(_QUEUE_FULL_WAIT_S)
                     self._producer = Producer(self._conf)
+                    patience_ends = time.monotonic() + _INSIST_S
             else:
                 return True
         return False
@@ -279,14 +285,24 @@ class TransactionalProducer:
             pass
 
     def _insist(self, call: Callable[[], None]) -> None:
-        """Repeat a call for as long as librdkafka says that only that is right; end when the worker stops."""
+        """Repeat a call while librdkafka says that only that is right; end when the worker stops.
+
+        Raises:
+            TransactionAborted: it has gone on for too long; another producer finds out how the transaction ended.
+        """
+        end = time.monotonic() + _INSIST_S
         while True:
             try:
                 call()
             except KafkaException as error:
                 if verdict_on(error) is not Verdict.RETRY or self._stopping():
                     raise
-                log.warning("waiting for the transaction coordinator", error=name_of(error))
+                if time.monotonic() > end:
+                    raise TransactionAborted(
+                        "error", "the transaction coordinator does not answer", outcome_known=False,
+                        verdict=Verdict.FENCED,
+                    ) from None  # fmt: skip
+                self._report(f"waiting for the transaction coordinator ({name_of(error)})")
             else:
                 return
 
@@ -301,7 +317,7 @@ class TransactionalProducer:
         try:
             producer.purge()  # else the abort waits for records of a transaction that is over
             self._insist(lambda: producer.abort_transaction(_CALL_TIMEOUT_S))
-        except (KafkaException, SystemError) as error:
+        except (KafkaException, SystemError, TransactionAborted) as error:
             log.warning("the transaction could not be aborted", error=name_of(error))
             return False
         return True

@@ -17,7 +17,7 @@ from streams.engine.clients import BATCH_SIZE_BYTES, REFUSALS, acquainted
 from streams.errors import NotReachable
 from streams.topology.connection import answer
 
-_DELIVERY_S = 30.0  # a record that Kafka did not take by then is given up, and the sending with it
+_DELIVERY_S = 30.0
 _FULL_QUEUE_WAIT_S = 0.1
 _SERVE_EVERY = 500  # delivery reports are served once in so many records
 
@@ -43,6 +43,7 @@ class RawProducer:
         linger_ms: how long a record may wait for company; 0 to measure latency.
         batch_size: bytes; at most the topic's `max.message.bytes`, or the innocent are refused with the guilty.
         on_refused: told of records that Kafka refuses for what they are; without it they end the sending.
+        delivery_s: a record that Kafka has not taken by then is given up, and the sending with it.
     """
 
     def __init__(
@@ -52,7 +53,9 @@ class RawProducer:
         linger_ms: int = 20,
         batch_size: int = BATCH_SIZE_BYTES,
         on_refused: OnRefused | None = None,
+        delivery_s: float = _DELIVERY_S,
     ) -> None:
+        self._delivery_s = delivery_s
         self._where = settings.bootstrap_servers()
         self._failed: KafkaError | None = None
         self._on_refused = on_refused
@@ -66,7 +69,7 @@ class RawProducer:
                 "compression.type": "lz4",
                 "partitioner": "murmur2_random",  # agrees with Java clients and the tables' partitions
                 "message.max.bytes": 64 << 20,  # size is the broker's verdict, not the client's
-                "delivery.timeout.ms": int(_DELIVERY_S * 1000),
+                "delivery.timeout.ms": int(delivery_s * 1000),
                 "delivery.report.only.error": True,
                 "log_level": 0,  # what it would log is in the line that we raise
                 "error_cb": lambda _error: None,
@@ -87,9 +90,9 @@ class RawProducer:
         """Produce one record, waiting for room in the queue; `number` names it to `on_refused`.
 
         Raises:
-            NotReachable: an earlier record was not delivered, or there is no room for 30 s.
+            NotReachable: an earlier record was not delivered, or there is no room for as long.
         """
-        deadline = time.monotonic() + _DELIVERY_S
+        deadline = time.monotonic() + self._delivery_s
         told = self._undelivered if self._on_refused is None else partial(self._judged, number)
         while True:
             try:
@@ -98,7 +101,7 @@ class RawProducer:
                 )
             except BufferError:
                 if time.monotonic() > deadline:
-                    raise NotReachable(f"Kafka at {self._where} has taken nothing for {_DELIVERY_S:g} s") from None
+                    raise NotReachable(f"Kafka at {self._where} has taken nothing for {self._delivery_s:g} s") from None
                 self.serve(_FULL_QUEUE_WAIT_S)
             else:
                 break
@@ -120,15 +123,15 @@ class RawProducer:
         """Wait until everything is delivered or refused.
 
         Raises:
-            NotReachable: something was not, within half a minute.
+            NotReachable: something was not, in time.
         """
         try:
-            left = self._producer.flush(_DELIVERY_S + 5)
+            left = self._producer.flush(self._delivery_s + 5)
         except (KafkaException, SystemError) as error:
             raise NotReachable(f"Kafka at {self._where} failed: {error}") from None
         self.serve()
         if left:
-            raise NotReachable(f"Kafka at {self._where} did not take {left} records in {_DELIVERY_S:g} s")
+            raise NotReachable(f"Kafka at {self._where} did not take {left} records in {self._delivery_s:g} s")
 
     def _undelivered(self, error: KafkaError | None, _message: Message) -> None:
         if error is not None and self._failed is None:

@@ -101,7 +101,8 @@ def follow_topics(
         HeadraceError: a topic does not exist.
     """
     deadline = time.monotonic() + timeout_s
-    with _consumer(settings, {"isolation.level": "read_committed", "fetch.queue.backoff.ms": 5}) as consumer:
+    conf = {"isolation.level": "read_committed", "fetch.queue.backoff.ms": 5, "reconnect.backoff.max.ms": 1000}
+    with _consumer(settings, conf) as consumer:
         consumer.assign([_end(consumer, *partition) for partition in _partitions(consumer, topics)])
         ready()
         while not finished() and time.monotonic() < deadline:

@@ -35,6 +35,7 @@ class Verdicts:
         self._spec = spec
         self._instance_id = instance_id
         self._failures: dict[str, int] = {}
+        self._failed_last = ""
         self._refused: dict[tuple[TP, int], KafkaError] = {}
         self._stripped: set[tuple[TP, int]] = set()
         self._fenced_out_at: float | None = None
@@ -43,8 +44,8 @@ class Verdicts:
 
     @property
     def trying_again(self) -> str:
-        """Why the current cycle is not the first attempt; empty where it is."""
-        return next(iter(self._failures), "")
+        """What the last cycle failed by, from the second failure in a row on: what one repetition mends is no news."""
+        return self._failed_last if sum(self._failures.values()) > 1 else ""
 
     def refused_at(self, tp: TP) -> dict[int, KafkaError]:
         """Offsets of convicted records of a partition."""
@@ -81,6 +82,7 @@ class Verdicts:
         """
         if reason in {"lost", "rebalance", "revoked"}:
             return
+        self._failed_last = f"{reason}: {error}"
         failures = self._failures[reason] = self._failures.get(reason, 0) + 1
         if isinstance(error, AgentFailed):
             self._judge_agent(error, reason, failures)

@@ -31,6 +31,19 @@ _UNSETTLED = frozenset(
         "UNKNOWN_TOPIC_OR_PART",
     }
 )
+# Too few brokers, for now: as good as no answer.
+_LEADERLESS = frozenset(
+    {
+        "LEADER_NOT_AVAILABLE",
+        "NOT_LEADER_FOR_PARTITION",
+        "FENCED_LEADER_EPOCH",
+        "UNKNOWN_LEADER_EPOCH",
+        "_NOENT",  # librdkafka's, where metadata names no leader
+        "COORDINATOR_NOT_AVAILABLE",
+        "NOT_ENOUGH_REPLICAS",
+        "NOT_ENOUGH_REPLICAS_AFTER_APPEND",
+    }
+)
 _WRONG_PASSWORD = frozenset({"_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "UNSUPPORTED_SASL_MECHANISM"})
 _NO_TLS = frozenset({"_SSL"})
 _SILENCE = frozenset({"_TRANSPORT", "_TIMED_OUT", "_ALL_BROKERS_DOWN", "_RESOLVE", "REQUEST_TIMED_OUT"})
@@ -102,6 +115,8 @@ def failure(error: KafkaException, what: str) -> HeadraceError:
     reason: KafkaError = error.args[0]
     if reason.name() in _SILENCE:
         return NotReachable(f"{what}: Kafka did not answer ({line_of(reason)}); try again")
+    if reason.name() in _LEADERLESS:
+        return NotReachable(f"{what}: too few brokers are there ({reason.name()}: {line_of(reason)}); try again")
     return HeadraceError(f"{what}: Kafka refused ({reason.name()}: {line_of(reason)})")
 
 
@@ -148,6 +163,18 @@ def once_settled(ask: Callable[[], T], what: str) -> T:
 def unsettled(error: KafkaError) -> bool:
     """Whether coordinators or leaders are moving, so that the same request will soon be answered."""
     return error.name() in _UNSETTLED
+
+
+def offset_in(found: Any) -> int:  # Any: ListOffsetsResultInfo has no types
+    """Offset in an answer about a partition's start or end.
+
+    Raises:
+        KafkaException: there is none: librdkafka 2.16 gives OFFSET_INVALID (-1001), and no error, where the leader
+            did not answer in time. Taken for an end, it would make every store one that is past it.
+    """
+    if found.offset < 0:
+        raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
+    return int(found.offset)
 
 
 def list_topics(admin: AdminClient) -> Any:  # Any: ClusterMetadata has no types

@@ -69,9 +69,12 @@ def timestamp_of(i: int) -> int:
 
 
 class Load(threading.Thread):
-    """Sends at most `records`, half to the router and a quarter to each source of the counting stage, at a rate."""
+    """Sends at most `records`, half to the router and a quarter to each source of the counting stage, at a rate.
 
-    def __init__(self, settings: Settings, records: int, rate: float, schema_id: int) -> None:
+    `patience_s`: how long Kafka may be away before it gives up.
+    """
+
+    def __init__(self, settings: Settings, records: int, rate: float, schema_id: int, patience_s: float = 30) -> None:
         super().__init__(name="load", daemon=True)
         self.sent = 0
         self.error: BaseException | None = None
@@ -80,10 +83,11 @@ class Load(threading.Thread):
         self._rate = rate
         self._schema_id = schema_id
         self._enough = threading.Event()
+        self._patience_s = patience_s
 
     def run(self) -> None:
         try:
-            with RawProducer(self._settings, linger_ms=20) as producer:
+            with RawProducer(self._settings, linger_ms=20, delivery_s=self._patience_s) as producer:
                 started = time.monotonic()
                 for i in range(self._records):
                     if self._enough.is_set():
@@ -99,7 +103,7 @@ class Load(threading.Thread):
     def stop(self) -> None:
         """End before all is sent; `sent` says how many were."""
         self._enough.set()
-        self.join(30)
+        self.join(self._patience_s + 10)
         if self.error is not None:
             raise self.error
 

@@ -8,7 +8,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 from streams.config import Settings
 from streams.engine.group_offsets import committed_offsets
 from streams.errors import HeadraceError
-from streams.topology.connection import REQUEST_S, connect, failure, list_topics, once_settled, result_of
+from streams.topology.connection import REQUEST_S, connect, failure, list_topics, offset_in, once_settled, result_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def _ends(admin: AdminClient, partitions: list[TopicPartition]) -> list[int]:
 
     def ask() -> list[int]:
         futures = admin.list_offsets(wanted, request_timeout=REQUEST_S)
-        return [result_of(future).offset for future in futures.values()]
+        return [offset_in(result_of(future)) for future in futures.values()]
 
     return once_settled(ask, f"reading where {partitions[0].topic} ends")
 
