@@ -40,7 +40,10 @@ class Health:
             log.warning(self.reason, stage=self._stage)
 
     def doing(self, what: str) -> None:
-        """Note what the engine's thread is about to do, for the case that this does not return soon."""
+        """Note what the engine's thread is about to ask of Kafka, for the case that this does not return soon.
+
+        Empty: something else, for which a slow stage is not unready.
+        """
         self._doing = (what, time.monotonic())
 
     def told(self) -> tuple[StageState, str]:
@@ -51,7 +54,7 @@ class Health:
         """
         what, since = self._doing
         held_up_s = time.monotonic() - since
-        if self.state == "running" and held_up_s > _SLOW_S:
+        if what and self.state == "running" and held_up_s > _SLOW_S:
             return "waiting", f"{what}, for {held_up_s:.0f} s now"
         return self.state, self.reason
 

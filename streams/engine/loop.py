@@ -203,7 +203,7 @@ class StageLoop:
     # -- a cycle
 
     def _process(self, runs: Runs) -> None:
-        self.health.doing("waiting for the agents")
+        self.health.doing("")  # agents have their own bound, and are not Kafka
         self._handover.await_late()
         cycle = self._cycle or self._begin()
         batches = []

@@ -31,6 +31,7 @@ def trial(
     settings_for: Callable[..., Settings], environment_of: Callable[[Settings], dict[str, str]], tmp_path: Path
 ) -> Iterator[Trial]:
     with WiredCluster() as cluster:
+        cluster.wait_in_sync()
         settings = settings_for(cluster.bootstrap_servers, HEADRACE_STORE="memory")
         with Trial(cluster, settings, environment_of(settings), tmp_path) as started:
             yield started

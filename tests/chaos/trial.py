@@ -63,7 +63,6 @@ class Trial:
     ) -> None:
         self.cluster = cluster
         self.settings = settings
-        cluster.wait_in_sync()
         self.schema_id = applied(environment)
         self.crew = [Member(f"w{n}", folder, environment) for n in (1, 2)]
         self.load = workload.Load(settings, sys.maxsize, rate, self.schema_id, patience_s=180)

@@ -7,6 +7,7 @@ so a link is one of broker to broker or of all clients to a broker, and links ar
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterable
 from itertools import permutations
 from pathlib import Path
@@ -14,7 +15,13 @@ from pathlib import Path
 from streams.dev.cluster import KafkaCluster
 from streams.dev.ports import free_ports
 
-SESSION_MS = 3000  # 1 s, as `headrace dev` has it, would be lost by a healthy broker of a busy machine
+# Healthy brokers of a busy machine must keep their sessions and their quorum: `headrace dev` gives them 1 s.
+PATIENCE = {
+    "broker.session.timeout.ms": "3000",
+    "controller.quorum.fetch.timeout.ms": "4000",
+    "controller.quorum.election.timeout.ms": "2000",
+    "initial.broker.registration.timeout.ms": "180000",
+}
 CLIENTS = 0  # the other end of a link where it is no broker
 _READ_BYTES = 65536
 _CALL_S = 10.0
@@ -122,7 +129,8 @@ class Wire:
         self.heal()
 
         async def end() -> None:
-            while self._connections:
+            deadline = time.monotonic() + _CALL_S / 2
+            while self._connections and time.monotonic() < deadline:
                 for writer in self._connections:
                     writer.close()
                 await asyncio.sleep(0.01)  # their pumps end, and take them out
@@ -136,7 +144,7 @@ class WiredCluster(KafkaCluster):
     """Three brokers of this machine behind a `Wire`; clients get the proxies' addresses too."""
 
     def __init__(self, heap_mb: int = 256) -> None:
-        super().__init__(3, heap_mb=heap_mb, overrides={"broker.session.timeout.ms": str(SESSION_MS)})
+        super().__init__(3, heap_mb=heap_mb, overrides=PATIENCE)
         self.wire = Wire(self._pids)
         self._ports: dict[tuple[int, str], int] = {}  # of the proxies
         self._internal: dict[int, int] = {}
