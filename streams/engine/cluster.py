@@ -59,6 +59,8 @@ class Cluster:
         conf["reconnect.backoff.max.ms"] = 1000
         self._conf = conf
         self._admin = AdminClient(conf)
+        # Clients with open questions, the replaced ones too: the future of a client that is gone is never done.
+        self._asking: list[tuple[AdminClient, list[Future[Any]]]] = []
         self._offsets = GroupOffsets(settings.kafka_config(), spec.group)
         self._bootstrap = settings.bootstrap_servers()
 
@@ -139,6 +141,8 @@ class Cluster:
         futures = self._admin.list_offsets(
             specs, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_ENDS_S
         )
+        self._asking = [(client, asked) for client, asked in self._asking if not all(f.done() for f in asked)]
+        self._asking.append((self._admin, list(futures.values())))
         return {TP(p.topic, p.partition): future for p, future in futures.items()}
 
     def committed_offsets(self, tps: Iterable[TP]) -> "Future[dict[TP, int]]":

@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 OpenStore = Callable[[TableSpec, int], Store]
 _ASK_AGAIN_S = 0.2
+_ENDS_BY_S = 10.0  # the request's own timeout is a third of it
 _MISSING_S = 5.0
 
 
@@ -55,7 +56,7 @@ def store_opener(kind: str, folder: Path) -> OpenStore:
 class _Opening:
     """Questions on the way for one partition."""
 
-    __slots__ = ("_ask_at", "asked_since", "committed", "ends", "offsets", "reposition")
+    __slots__ = ("_ask_at", "asked_since", "committed", "ends", "ends_by", "offsets", "reposition")
 
     def __init__(self, *, reposition: bool, ask_at: float = 0.0, asked_since: float | None = None) -> None:
         self.reposition = reposition
@@ -63,7 +64,17 @@ class _Opening:
         self.committed: Future[Any] | None = None
         self.offsets: dict[TP, int] | None = None
         self.ends: dict[TP, Future[Any]] = {}
+        self.ends_by = 0.0
         self._ask_at = ask_at
+
+    def insist_on_ends(self) -> None:
+        """Nobody may be waited for without a bound, an admin client least of all.
+
+        Raises:
+            _NotKnown: the changelogs' ends have been asked for long ago.
+        """
+        if time.monotonic() > self.ends_by:
+            raise _NotKnown("nobody answers where the changelogs end")
 
     def ask(self, question: Callable[[int], "Future[Any]"], partition: int) -> None:
         """Ask, unless the last answer was a refusal of a moment ago."""
@@ -185,7 +196,10 @@ class Ownership:
                     opening.ends = self._cluster.end_offsets(
                         TP(self._spec.changelog(table.name), partition) for table in self._spec.tables
                     )
-            elif all(future.done() for future in opening.ends.values()):
+                    opening.ends_by = time.monotonic() + _ENDS_BY_S
+            elif not all(future.done() for future in opening.ends.values()):
+                opening.insist_on_ends()
+            else:
                 ends = {tp: offset_in(future.result()) for tp, future in opening.ends.items()}
                 del self._openings[partition]
                 self._place(partition, opening.offsets, reposition=opening.reposition)
