@@ -13,7 +13,7 @@ from types import ModuleType
 
 from streams.config import Settings
 from streams.engine.app import StageApp
-from streams.engine.catalogue import open_registry
+from streams.engine.registries import open_registry
 from streams.engine.stage import StageSpec
 from streams.errors import UsageError
 from streams.messages.contracts import Contracts, load_contracts

@@ -9,7 +9,7 @@ import os
 import re
 import socket
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -109,14 +109,21 @@ class Settings(BaseSettings):
         Raises:
             NotReachable: neither is there.
         """
-        if self.kafka_bootstrap_servers:
-            return self.kafka_bootstrap_servers
-        try:
-            return str(json.loads(dev_broker_record().read_text())["bootstrap_servers"])
-        except (OSError, ValueError, KeyError):
+        recorded = self.kafka_bootstrap_servers or _recorded().get("bootstrap_servers")
+        if not recorded:
             raise NotReachable(
                 "no broker: KAFKA_BOOTSTRAP_SERVERS is not set and `headrace dev up` has not started one"
-            ) from None
+            )
+        return str(recorded)
+
+    def registry_url(self) -> str:
+        """SCHEMA_REGISTRY_URL, else the registry of `headrace dev up --registry`; empty: the catalogue topic.
+
+        A registry belongs to its cluster: that of `dev up` is not used beside a broker of someone else.
+        """
+        recorded = _recorded()
+        ours = self.kafka_bootstrap_servers in {"", recorded.get("bootstrap_servers")}
+        return self.schema_registry_url or (str(recorded.get("registry_url", "")) if ours else "")
 
     def kafka_config(self) -> dict[str, str]:
         """Connection properties for every librdkafka client (consumer, producer, admin)."""
@@ -137,6 +144,15 @@ class Settings(BaseSettings):
             }
             conf.update({name: value for name, value in optional.items() if value})
         return conf
+
+
+def _recorded() -> dict[str, Any]:
+    """What `headrace dev up` recorded; empty where it has not run."""
+    try:
+        content = json.loads(dev_broker_record().read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _parse_tokens(text: str) -> dict[str, str]:

@@ -46,6 +46,10 @@ class ConfigurationRefused(HeadraceError):
     """A worker cannot start, or cannot go on, with what it was given."""
 
 
+class StartRefused(ConfigurationRefused):
+    """A worker cannot start with what it was given, and waiting does not change that."""
+
+
 class RecordError(Exception):
     """An error of one record: it becomes a dead letter of `category`, and nothing else stops.
 

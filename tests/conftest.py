@@ -6,6 +6,8 @@ Fixtures:
     kafka_cluster: a function that starts a cluster of the test's own: `cluster = kafka_cluster(brokers=3,
         heap_mb=512, overrides={...})`; a `streams.dev.cluster.KafkaCluster` with kill, restart, pause,
         resume, roll. It ends with the test.
+    registry_url: an Apicurio for the whole run, as `headrace dev up --registry` starts it. Shared, so make your own
+        subjects with `unique_name`, and never stop it.
     settings: `streams.config.Settings` for `kafka`, with its own state folder, instance id and web port.
     settings_for: a function that makes such settings for another broker or worker:
         `settings_for(bootstrap_servers, HEADRACE_INSTANCE_ID="w2")`.
@@ -37,6 +39,7 @@ from streams.dev.cluster import KafkaCluster
 from streams.dev.distribution import Distribution
 from streams.dev.ports import free_ports
 from streams.dev.readiness import admin_client, await_condition
+from streams.dev.registry import DevRegistry
 from streams.errors import ConfigurationRefused
 from tests.clients.programs import KafkaTools, client_programs, install_tools
 
@@ -104,6 +107,12 @@ def kafka_cluster() -> Iterator[Callable[..., KafkaCluster]]:
     yield start
     for cluster in clusters:
         cluster.close()
+
+
+@pytest.fixture(scope="session")
+def registry_url() -> Iterator[str]:
+    with DevRegistry() as registry:
+        yield registry.url
 
 
 @pytest.fixture

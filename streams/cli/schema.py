@@ -8,7 +8,7 @@ from streams.cli.options import location_options, output_option
 from streams.cli.suggesting import Suggesting
 from streams.cli.tabulate import print_rows
 from streams.config import Settings
-from streams.engine.catalogue import open_registry
+from streams.engine.registries import open_registry
 from streams.errors import FindingsFound, NotReachable
 from streams.messages.compatibility import incompatibilities_with_all
 from streams.messages.contracts import Contract, Contracts, load_contracts
@@ -77,7 +77,8 @@ def register(names: tuple[str, ...]) -> None:
 @output_option
 def list_registered(output: str) -> None:
     """List every registered version with its id."""
-    with closing(open_registry(Settings())) as registry:
+    # Unchecked: what a registry without the ids in use does have is what one wants to see then.
+    with closing(open_registry(Settings(), checked=False)) as registry:
         rows = [
             {"name": each.name, "subject": each.subject, "version": each.version, "id": each.id}
             for each in registry.all()
@@ -90,13 +91,19 @@ def _chosen(contracts: Contracts, names: tuple[str, ...]) -> list[Contract]:
 
 
 def _registered(settings: Settings) -> list[Registered] | None:
-    """What the registry holds; None where the settings name none."""
-    if not settings.schema_registry_url:
-        try:
-            settings.bootstrap_servers()
-        except NotReachable:
+    """What the registry holds; None where the settings name none.
+
+    Without a broker nobody knows the ids in use, so what a registry over HTTP holds is taken as it is.
+    """
+    try:
+        settings.bootstrap_servers()
+    except NotReachable:
+        if not settings.registry_url():
             return None
-    with closing(open_registry(settings)) as registry:
+        checked = False
+    else:
+        checked = True
+    with closing(open_registry(settings, checked=checked)) as registry:
         return registry.all()
 
 

@@ -14,8 +14,8 @@ from confluent_kafka.admin import AdminClient
 
 from streams.cli.options import location_options
 from streams.config import Settings
-from streams.engine.catalogue import open_registry
 from streams.engine.raw_producer import RawProducer, batch_size_for
+from streams.engine.registries import open_registry
 from streams.errors import HeadraceError, InvalidMessage, UsageError
 from streams.messages import headers as names
 from streams.messages.codec import Codec

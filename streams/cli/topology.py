@@ -10,22 +10,21 @@ import yaml
 from confluent_kafka.admin import AdminClient
 
 from streams import app
+from streams.cli.contract_changes import contract_changes
 from streams.cli.options import location_options, output_option
 from streams.cli.suggesting import Suggesting
 from streams.cli.tabulate import print_rows
 from streams.config import Settings
-from streams.engine.catalogue import open_registry
 from streams.engine.group_offsets import committed_offsets
+from streams.engine.registries import open_registry
 from streams.errors import HeadraceError
-from streams.messages.avsc import SchemaMistake, identity, normalise
 from streams.messages.contracts import Contracts
-from streams.messages.registry import Registered, Registry
+from streams.messages.registry import Registry
 from streams.telemetry.alerts import alert_rules
 from streams.topology import graph as graphs
 from streams.topology import names
 from streams.topology.apply import Outcome, apply_plan
 from streams.topology.cluster import read_cluster
-from streams.topology.cluster_state import ClusterState
 from streams.topology.connection import connect
 from streams.topology.desired import desired_groups, desired_topics
 from streams.topology.loading import load_topology
@@ -166,28 +165,8 @@ def _prepare(settings: Settings) -> _Prepared:
         partial(committed_offsets, settings.kafka_config()),
     )
     topics = desired_topics(world.topology, stages, cluster)
-    unregistered = _unregistered(settings, world.contracts, cluster)
-    return _Prepared(settings, world.contracts, admin, make_plan(topics, groups, unregistered, cluster))
-
-
-def _unregistered(settings: Settings, contracts: Contracts, cluster: ClusterState) -> list[str]:
-    """Full names of the contracts whose schema the registry lacks; all, where its topic has yet to be made."""
-    if not settings.schema_registry_url and names.SCHEMAS_TOPIC not in cluster.topics:
-        return [contract.full_name for contract in contracts]
-    registry = open_registry(settings)
-    try:
-        known = {(each.subject, _identity(each)) for each in registry.all()}
-    finally:
-        registry.close()
-    return [contract.full_name for contract in contracts if (contract.subject, contract.identity) not in known]
-
-
-def _identity(registered: Registered) -> str:
-    """What the schema is compared by; empty for one that could be no contract, as others put into an HTTP registry."""
-    try:
-        return identity(normalise(registered.schema))
-    except SchemaMistake:
-        return ""
+    changes = contract_changes(settings, world.contracts, cluster)
+    return _Prepared(settings, world.contracts, admin, make_plan(topics, groups, changes, cluster))
 
 
 def _warn(plan: Plan) -> None:

@@ -29,10 +29,10 @@ Say = Callable[[str], None]
 Train = Callable[["Distribution", tuple[str, ...]], None]
 
 
-def _description() -> Path:
-    """Folder with pom.xml and log4j2.yaml: in a wheel beside this module, in a checkout dev/kafka."""
-    installed = Path(__file__).with_name("kafka")
-    return installed if installed.exists() else Path(__file__).parents[2] / "dev" / "kafka"
+def description(name: str) -> Path:
+    """Folder with a program's pom.xml: in a wheel beside this module (as `<name>-app`), in a checkout `dev/<name>`."""
+    installed = Path(__file__).with_name(f"{name}-app")
+    return installed if installed.exists() else Path(__file__).parents[2] / "dev" / name
 
 
 def cache_dir() -> Path:
@@ -59,7 +59,7 @@ class Recipe:
 
 def broker_recipe() -> Recipe:
     """Kafka's broker."""
-    folder = _description()
+    folder = description("kafka")
     contents = f"the jars of Kafka {KAFKA_VERSION} (46 files, 44 MB)"
     return Recipe(f"kafka-{KAFKA_VERSION}", folder / "pom.xml", folder / "log4j2.yaml", contents)
 
@@ -117,8 +117,7 @@ def prepare(recipe: Recipe, train: Train, say: Say) -> Distribution:
         ConfigurationRefused: Java or Maven is missing, or Maven failed.
     """
     java = find_java()
-    version = hashlib.sha256(recipe.pom.read_bytes()).hexdigest()[:8]
-    jars = cache_dir() / f"{recipe.name}-{version}"
+    jars = _folder_of(recipe.name, recipe.pom)
     runtime = hashlib.sha256(f"{java.executable} {java.version}".encode()).hexdigest()[:8]
     archive = cache_dir() / f"{jars.name}-java{java.major}-{runtime}.jsa"
     distribution = Distribution(java, jars, archive, recipe.logging)
@@ -126,10 +125,35 @@ def prepare(recipe: Recipe, train: Train, say: Say) -> Distribution:
         return distribution
     with _lock(cache_dir() / "lock", say):
         if not jars.exists():
-            _copy_jars(recipe, jars, java, say)
+            _copy_jars(recipe.pom, recipe.contents, jars, java, say)
         if not archive.exists():
             _make_archive(distribution, train, say)
     return distribution
+
+
+def fetch(name: str, pom: Path, contents: str, java: Java, say: Say) -> Path:
+    """Return the folder of what a pom names, archives unpacked, fetching it the first time.
+
+    Args:
+        name: of the folder in the cache; a hash of the pom is added.
+        pom: Maven's file.
+        contents: what it is and how much, for the person who waits for it.
+        java: what Maven runs on.
+        say: told what is being fetched and how far it is.
+
+    Raises:
+        ConfigurationRefused: Maven is missing or failed.
+    """
+    folder = _folder_of(name, pom)
+    if not folder.exists():
+        with _lock(cache_dir() / "lock", say):
+            if not folder.exists():
+                _copy_jars(pom, contents, folder, java, say)
+    return folder
+
+
+def _folder_of(name: str, pom: Path) -> Path:
+    return cache_dir() / f"{name}-{hashlib.sha256(pom.read_bytes()).hexdigest()[:8]}"
 
 
 @contextmanager
@@ -144,19 +168,21 @@ def _lock(path: Path, say: Say) -> Iterator[None]:
         yield
 
 
-def _copy_jars(recipe: Recipe, target: Path, java: Java, say: Say) -> None:
+def _copy_jars(pom: Path, contents: str, target: Path, java: Java, say: Say) -> None:
     maven = find_maven()
-    say(f"copying {recipe.contents} to {target}, once")
+    say(f"copying {contents} to {target}, once")
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        shutil.copy(
-            recipe.pom, Path(folder) / "pom.xml"
-        )  # Maven may write beside its pom, and an installed package is not writable
+        # Maven may write beside its pom, and an installed package is not writable.
+        shutil.copy(pom, Path(folder) / "pom.xml")
         jars = Path(folder) / "jars"
         command = [maven, "-B", "-f", f"{folder}/pom.xml", "dependency:copy-dependencies"]
         command += ["-DincludeScope=runtime", f"-DoutputDirectory={jars}"]
         _run_maven(command, {**os.environ, "JAVA_HOME": str(java.home)}, say)
+        for packed in jars.glob("*.tar.gz"):
+            shutil.unpack_archive(packed, jars, filter="data")
+            packed.unlink()
         jars.rename(target)
-    files = list(target.glob("*.jar"))
+    files = list(target.rglob("*.jar"))
     say(f"copied {len(files)} files, {sum(jar.stat().st_size for jar in files) // 1_000_000} MB")
 
 

@@ -39,11 +39,16 @@ def engine_answers() -> bool:
 
 def engine_host() -> str:
     """Address of the engine's published ports as this machine sees them."""
-    host = str(_engine().host())
+    host = str(engine().host())
     return "127.0.0.1" if host == "localhost" else host
 
 
-def _engine() -> Any:
+def engine() -> Any:
+    """The engine's client.
+
+    Raises:
+        ConfigurationRefused: its Python package is missing.
+    """
     try:
         from testcontainers.core.docker_client import DockerClient  # noqa: PLC0415 optional
     except ImportError:
@@ -70,7 +75,7 @@ class DockerBroker:
         self._leashed = leashed
         self._overrides: BrokerSettings = {}
         self._name = f"headrace-{layout.cluster_id}-{node.id}"
-        existing = _engine().client.containers.list(all=True, filters={"name": f"^/{self._name}$"})
+        existing = engine().client.containers.list(all=True, filters={"name": f"^/{self._name}$"})
         self._container: Any = existing[0] if existing else None
 
     @property
@@ -107,7 +112,7 @@ class DockerBroker:
 
         network = Network()
         network.name = f"headrace-{self._layout.cluster_id}"
-        return network if _engine().client.networks.list(names=[network.name]) else network.create()
+        return network if engine().client.networks.list(names=[network.name]) else network.create()
 
     def stop(self) -> None:
         """SIGTERM, and SIGKILL when that takes too long."""
@@ -147,7 +152,7 @@ class DockerBroker:
         if self._container is not None:
             self._container.remove(force=True, v=True)
             self._container = None
-        for network in _engine().client.networks.list(names=[f"headrace-{self._layout.cluster_id}"]):
+        for network in engine().client.networks.list(names=[f"headrace-{self._layout.cluster_id}"]):
             network.reload()
             if not network.containers:
                 network.remove()

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streams.config import dev_broker_record
-from streams.dev.cluster import LAYOUT, KafkaCluster
+from streams.dev.cluster import LAYOUT, KafkaCluster, silent
 from streams.dev.distribution import Say
 from streams.dev.processes import Process
 from streams.dev.readiness import cluster_id_of
 from streams.dev.record import DevRecord
+from streams.dev.registry import DevRegistry
 from streams.errors import NotReachable, UsageError
 
 HEAP_MB = 512
@@ -28,6 +29,15 @@ class BrokerStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class RegistryStatus:
+    """The registry: its URL, pid (None in a container) and whether it is `running` or `stopped`."""
+
+    url: str
+    pid: int | None
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class DevStatus:
     """The developer's cluster: `running`, `degraded` (a broker is missing), `unreachable` or `stopped`."""
 
@@ -36,14 +46,16 @@ class DevStatus:
     cluster_id: str = ""
     folder: str = ""
     brokers: tuple[BrokerStatus, ...] = ()
+    registry: RegistryStatus | None = None
 
 
-def up(brokers: int | None, say: Say) -> DevRecord:
+def up(brokers: int | None, say: Say, *, registry: bool = False) -> DevRecord:
     """Start the cluster, or what is missing of it, and record its address.
 
     Args:
         brokers: 1 or 3; None: what runs already, else 1.
         say: told what is done.
+        registry: start a registry too; one that runs stays.
 
     Raises:
         UsageError: a cluster of another size runs.
@@ -61,7 +73,11 @@ def up(brokers: int | None, say: Say) -> DevRecord:
         if missing:
             say(f"starting {missing} of {size} Kafka broker{'s' if size > 1 else ''} in {cluster.folder}")
         cluster.start()
-        record = _record(cluster)
+        beside = _registry(cluster.folder, say)
+        if registry and not beside.alive():
+            say(f"starting a registry in {beside.folder}")
+            beside.start()
+        record = _record(cluster, beside.url if beside.alive() else "")
         record.save()
         return record
 
@@ -74,6 +90,12 @@ def down(say: Say, *, wipe: bool) -> None:
         if not running:
             say("no broker of `headrace dev up` runs")
         for cluster in clusters:
+            registry = _registry(cluster.folder, say)
+            if registry.alive():
+                say("stopping the registry")
+                registry.stop()
+            if wipe:
+                registry.wipe()
             if alive := running.get(cluster.folder):
                 say(f"stopping {alive} Kafka broker{'s' if alive > 1 else ''}")
                 cluster.stop_all()
@@ -107,7 +129,8 @@ def status() -> DevStatus:
         )
         for node, broker in cluster.brokers.items()
     )
-    return DevStatus(state, address, cluster_id, str(cluster.folder), brokers)
+    registry = _registry_status(cluster.folder)
+    return DevStatus(state, address, cluster_id, str(cluster.folder), brokers, registry)
 
 
 def check_given(bootstrap_servers: str) -> str:
@@ -122,9 +145,21 @@ def check_given(bootstrap_servers: str) -> str:
     return cluster_id
 
 
-def _record(cluster: KafkaCluster) -> DevRecord:
-    pids = (_pid(broker.identity) for broker in cluster.brokers.values())
-    return DevRecord(cluster.bootstrap_servers, cluster.cluster_id, tuple(pid for pid in pids if pid), cluster.folder)
+def _record(cluster: KafkaCluster, registry_url: str) -> DevRecord:
+    pids = tuple(pid for broker in cluster.brokers.values() if (pid := _pid(broker.identity)))
+    return DevRecord(cluster.bootstrap_servers, cluster.cluster_id, pids, cluster.folder, registry_url)
+
+
+def _registry(folder: Path, say: Say = silent) -> DevRegistry:
+    """The registry of the cluster in `folder`, which has its ids; its data goes with the cluster's."""
+    return DevRegistry(folder / "registry", detached=True, say=say)
+
+
+def _registry_status(folder: Path) -> RegistryStatus | None:
+    registry = _registry(folder)
+    if not registry.url:
+        return None
+    return RegistryStatus(registry.url, registry.pid, "running" if registry.alive() else "stopped")
 
 
 def _pid(identity: str) -> int | None:

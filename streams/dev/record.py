@@ -17,12 +17,14 @@ class DevRecord:
         cluster_id: its id; another cluster may answer on the address later.
         pids: its brokers' processes (none where they run in containers).
         folder: its data and logs.
+        registry_url: of the registry that runs with it; empty where there is none.
     """
 
     bootstrap_servers: str
     cluster_id: str
     pids: tuple[int, ...]
     folder: Path
+    registry_url: str = ""
 
     def save(self) -> None:
         """Write it so that a reader sees all of it or nothing."""
@@ -42,6 +44,7 @@ class DevRecord:
                 content["cluster_id"],
                 tuple(content["pids"]),
                 Path(content["folder"]),
+                content.get("registry_url", ""),
             )
         except (OSError, ValueError, KeyError, TypeError):
             return None

@@ -9,7 +9,7 @@ from streams.engine.clients import name_of
 from streams.engine.cluster import Cluster, ClusterFacts
 from streams.engine.health import Health
 from streams.engine.stage import StageSpec
-from streams.errors import HeadraceError, NotReachable
+from streams.errors import HeadraceError, NotReachable, StartRefused
 
 _REFUSALS_S = 10.0  # a broker that has just come back may not know its topics yet
 _PAUSE_S = 0.1
@@ -22,6 +22,7 @@ def arrive(
 
     Raises:
         HeadraceError: topics or registry are not as they must be, and stay so for ten seconds.
+        StartRefused: what waiting does not change.
     """
     changelogs = [spec.changelog(table.name) for table in spec.tables]
     refused_since: float | None = None
@@ -35,6 +36,8 @@ def arrive(
         except NotReachable as error:
             refused_since = None
             health.wait_for(f"waiting for the cluster ({error})")
+        except StartRefused:
+            raise
         except HeadraceError as refusal:
             refused_since = refused_since or time.monotonic()
             if time.monotonic() - refused_since > _REFUSALS_S:

@@ -7,7 +7,7 @@ So what it decided on is what precedes its record, and no id is given twice. A f
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -23,10 +23,10 @@ from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ign
 
 from streams.config import Settings
 from streams.engine.clients import Verdict, acquainted, name_of, verdict_on
-from streams.errors import ConfigurationRefused, NotReachable
+from streams.errors import ConfigurationRefused, HeadraceError, NotReachable
 from streams.messages.catalogue import Catalogue, record_of
 from streams.messages.contracts import Contract
-from streams.messages.registry import Registered, Registry
+from streams.messages.registry import Registered
 from streams.topology.connection import connect, failure, list_topics, offset_in
 from streams.topology.names import SCHEMAS_TOPIC, SCHEMAS_TRANSACTIONAL_ID
 
@@ -59,19 +59,6 @@ class _Fenced(Exception):
     """Another writer took the transactional id, or the transaction failed in a way that only a new one mends."""
 
 
-def open_registry(settings: Settings) -> Registry:
-    """The registry that the settings name: HTTP when SCHEMA_REGISTRY_URL is set, else the catalogue topic.
-
-    Raises:
-        NotReachable: it does not answer.
-    """
-    if not settings.schema_registry_url:
-        return CatalogueRegistry(settings)
-    from streams.messages.http_registry import HttpRegistry  # noqa: PLC0415 an HTTP stack that few commands need
-
-    return HttpRegistry(settings.schema_registry_url)
-
-
 class CatalogueRegistry:
     """The catalogue topic as a registry; for one thread. It follows the topic, so that reading again is cheap.
 
@@ -86,20 +73,43 @@ class CatalogueRegistry:
 
     def register(self, contract: Contract) -> Registered:
         """Register a contract; see `Registry`."""
+
+        def decide(catalogue: Catalogue) -> list[Registered]:
+            return [] if catalogue.find(contract) else [catalogue.next_version(contract)]
+
+        registered = self._write(decide, f"registering {contract.name}").find(contract)
+        if registered is None:
+            raise HeadraceError(
+                f"{SCHEMAS_TOPIC} took {contract.name} but does not hold it; look who else writes to it"
+            )
+        return registered
+
+    def record(self, versions: Iterable[Registered]) -> None:
+        """Record the ids of versions that an HTTP registry gave, as far as they are not recorded yet.
+
+        Raises:
+            ConfigurationRefused: an id means something else on this cluster.
+            NotReachable: Kafka did not answer.
+        """
+        given = list(versions)
+        self._write(lambda catalogue: catalogue.lacking(given), "recording schema ids")
+
+    def _write(self, decide: Callable[[Catalogue], list[Registered]], what: str) -> Catalogue:
+        """Append what `decide` wants until it wants nothing more; a fenced writer starts again."""
         if not self._topic_exists():
             self._make_topic()
         deadline = time.monotonic() + _WRITE_S
         backoff_s = _FIRST_BACKOFF_S
         while True:
-            known = self._read(IsolationLevel.READ_COMMITTED).find(contract)
-            if known is not None:
-                return known
+            catalogue = self._read(IsolationLevel.READ_COMMITTED)
+            if not decide(catalogue):
+                return catalogue
             try:
-                return self._append(contract, deadline)
+                return self._append(decide, deadline)
             except _Fenced as fenced:
                 if time.monotonic() > deadline:
                     raise NotReachable(
-                        f"registering {contract.name}: other writers kept the catalogue for {_WRITE_S:g} s ({fenced})"
+                        f"{what}: other writers kept the catalogue for {_WRITE_S:g} s ({fenced})"
                     ) from None
             time.sleep(random.uniform(0, backoff_s))  # noqa: S311 spreads writers, hides nothing
             backoff_s = min(2 * backoff_s, _LONGEST_BACKOFF_S)
@@ -112,13 +122,17 @@ class CatalogueRegistry:
         """The version with this id, or None; see `Registry`."""
         return self._read(IsolationLevel.READ_COMMITTED).by_id(schema_id) if self._topic_exists() else None
 
+    def by_guid(self, guid: bytes) -> Registered | None:
+        """The version with this GUID, or None; see `Registry`."""
+        return self._read(IsolationLevel.READ_COMMITTED).by_guid(guid) if self._topic_exists() else None
+
     def close(self) -> None:
         """Stop following the topic."""
         if self._reader is not None:
             self._reader.close()
             self._reader = None
 
-    def _append(self, contract: Contract, deadline: float) -> Registered:
+    def _append(self, decide: Callable[[Catalogue], list[Registered]], deadline: float) -> Catalogue:
         producer = Producer(
             {
                 **self._config,
@@ -130,18 +144,15 @@ class CatalogueRegistry:
             }
         )
         _insist(lambda: producer.init_transactions(_CALL_S), deadline)
-        catalogue = self._read(IsolationLevel.READ_UNCOMMITTED)
-        known = catalogue.find(contract)
-        if known is not None:
-            return known
-        entry = catalogue.next_version(contract)
-        key, value = record_of(entry)
-        _insist(producer.begin_transaction, deadline)
-        producer.produce(SCHEMAS_TOPIC, value, key, _PARTITION.partition)
-        _insist(lambda: producer.commit_transaction(_CALL_S), deadline)
+        entries = decide(self._read(IsolationLevel.READ_UNCOMMITTED))
+        if entries:
+            _insist(producer.begin_transaction, deadline)
+            for entry in entries:
+                key, value = record_of(entry)
+                producer.produce(SCHEMAS_TOPIC, value, key, _PARTITION.partition)
+            _insist(lambda: producer.commit_transaction(_CALL_S), deadline)
         # A commit is answered before readers see it; who registers and then lists must find what he registered.
-        self._read(IsolationLevel.READ_UNCOMMITTED)
-        return entry
+        return self._read(IsolationLevel.READ_UNCOMMITTED)
 
     def _read(self, until: IsolationLevel) -> Catalogue:
         """What is committed up to the end as `until` counts it.

@@ -41,6 +41,11 @@ def full_name(schema: Mapping[str, Any], namespace: str) -> str:
     return f"{own}.{name}" if own else name
 
 
+def is_name(text: str) -> bool:
+    """Whether it could be a full name of a type: letters, digits and _, parts joined by dots."""
+    return _NAME.fullmatch(text) is not None
+
+
 def namespace_of(name: str) -> str:
     """Namespace of a full name; empty when it has none."""
     return name.rpartition(".")[0]

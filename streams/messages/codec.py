@@ -1,6 +1,6 @@
 """Whole messages: payload to framed value with the contract's registered id, and back to the newest version's form."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from io import BytesIO
 from typing import Any
 
@@ -10,7 +10,7 @@ from streams.errors import ConfigurationRefused, InvalidMessage
 from streams.messages.avsc import identity
 from streams.messages.contracts import Contract, Contracts, parse
 from streams.messages.decoding import Decode, compile_decoder
-from streams.messages.framing import frame, schema_id_of
+from streams.messages.framing import SchemaName, frame, framed, schema_name_of, told
 from streams.messages.registry import Registered
 
 Payload = dict[str, Any]
@@ -28,11 +28,13 @@ class Codec:
 
     def __init__(self, contracts: Contracts, registered: Iterable[Registered]) -> None:
         self._contracts = contracts
-        self._by_id = {each.id: each for each in registered}
-        self._versions = {(each.subject, identity(each.schema)): each for each in self._by_id.values()}
+        versions = list(registered)
+        self._by_name: dict[SchemaName, Registered] = {each.guid: each for each in versions if each.guid}
+        self._by_name |= {each.id: each for each in versions}
+        self._versions = {(each.subject, identity(each.schema)): each for each in versions}
         # Compiled when a message first needs one.
         self._encoders: dict[str, Callable[[Payload], bytes]] = {}
-        self._decoders: dict[int, tuple[str, Decode]] = {}
+        self._decoders: dict[SchemaName, tuple[str, Decode]] = {}
 
     def version_of(self, contract: Contract) -> Registered:
         """The registered version that is the contract as it stands.
@@ -74,24 +76,29 @@ class Codec:
 
         return encode
 
-    def decode(self, value: bytes) -> tuple[str, Payload]:
-        """Short name of the contract and the payload of a framed value, resolved to the contract's newest version.
+    def decode(self, value: bytes, headers: Mapping[str, bytes | None] | None = None) -> tuple[str, Payload]:
+        """Short name of the contract and the payload of a value, resolved to the contract's newest version.
+
+        Args:
+            value: of the record.
+            headers: of the record, by name; one of them may name the schema instead of the value (framing.py).
 
         Raises:
-            InvalidMessage: no framing, an unknown schema id, or damaged bytes.
+            InvalidMessage: no framing, an unknown schema, or damaged bytes.
         """
-        schema_id = schema_id_of(value)
-        known = self._decoders.get(schema_id) or self._decoder(schema_id)
-        return known[0], known[1](value)
+        headers = headers or {}
+        name = schema_name_of(value, headers)
+        known = self._decoders.get(name) or self._decoder(name)
+        return known[0], known[1](framed(value, headers, 0))  # decoders pass over the id
 
-    def _decoder(self, schema_id: int) -> tuple[str, Decode]:
-        writer = self._by_id.get(schema_id)
+    def _decoder(self, name: SchemaName) -> tuple[str, Decode]:
+        writer = self._by_name.get(name)
         if writer is None:
-            raise InvalidMessage(f"schema id {schema_id} is not registered")
+            raise InvalidMessage(f"{told(name)} is not registered")
         if writer.subject not in self._contracts:
-            raise InvalidMessage(f"schema id {schema_id} is {writer.subject}, which no contract defines")
+            raise InvalidMessage(f"{told(name)} is {writer.subject}, which no contract defines")
         newest = self._contracts[writer.subject]
         same = identity(writer.schema) == newest.identity
         decode = compile_decoder(newest.parsed if same else parse(writer.schema), None if same else newest.parsed)
-        self._decoders[schema_id] = newest.name, decode
-        return self._decoders[schema_id]
+        self._decoders[name] = newest.name, decode
+        return self._decoders[name]

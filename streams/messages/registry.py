@@ -1,5 +1,6 @@
 """What every registry of schemas offers: the catalogue topic and an HTTP registry alike."""
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -8,17 +9,34 @@ from streams.messages.contracts import Contract
 
 @dataclass(frozen=True)
 class Registered:
-    """One version of a contract in the registry; `id` is what a value's framing says."""
+    """One version of a contract in the registry.
+
+    Args:
+        subject: full name of the record.
+        version: counts within the subject.
+        id: what a value's framing says.
+        schema: normalised.
+        guid: what a header says instead (framing.py), 16 bytes; empty where nobody knows it.
+    """
 
     subject: str
     version: int
     id: int
     schema: dict[str, Any] = field(hash=False, repr=False)
+    guid: bytes = field(default=b"", compare=False, repr=False)
 
     @property
     def name(self) -> str:
         """Short name of the record."""
         return self.subject.rpartition(".")[2]
+
+
+def guid_of(schema_text: str) -> bytes:
+    """GUID of a schema without references, metadata and rules: MD5 of its text as the registry keeps it.
+
+    Source: Confluent's schema-registry, `getGuid` and `updateHash` of client/rest/entities/Schema.java.
+    """
+    return hashlib.md5(schema_text.encode(), usedforsecurity=False).digest()
 
 
 class Registry(Protocol):
@@ -37,6 +55,9 @@ class Registry(Protocol):
 
     def by_id(self, schema_id: int) -> Registered | None:
         """The version with this id, or None."""
+
+    def by_guid(self, guid: bytes) -> Registered | None:
+        """The version with this GUID, or None."""
 
     def close(self) -> None:
         """Close connections."""

@@ -12,7 +12,7 @@ from typing import Final
 from streams.errors import InvalidMessage
 from streams.messages import headers as names
 from streams.messages.contracts import Contract
-from streams.messages.framing import schema_id_of
+from streams.messages.framing import SchemaName, framed, schema_name_of, told
 from streams.messages.message import Record
 from streams.messages.registry import Registered
 
@@ -33,7 +33,7 @@ class Admission:
         topic: its name, for errors.
         contracts: the topic's.
         registered: every version in the registry, to say what an id of another contract is.
-        learn: asked about an id that is not among them; may find a version that was registered since.
+        learn: asked about an id or GUID that is not among them; may find a version that was registered since.
 
     Attributes:
         times: values of ce_time known to be sound; bounded, so a value that is not in it may be sound too.
@@ -44,13 +44,15 @@ class Admission:
         topic: str,
         contracts: Sequence[Contract],
         registered: Iterable[Registered],
-        learn: Callable[[int], Registered | None],
+        learn: Callable[[SchemaName], Registered | None],
     ) -> None:
         self.times: set[bytes] = set()
         self._seconds: set[bytes] = set()
         self._topic = topic
         self._accepted = {contract.subject for contract in contracts}
-        self._registered = {each.id: each for each in registered}
+        self._registered: dict[SchemaName, Registered] = {}
+        for each in registered:
+            self._know(each)
         self._learn = learn
         self._expected = " or ".join(sorted(contract.name for contract in contracts))
 
@@ -72,8 +74,8 @@ class Admission:
         self.times.add(text)
         return True
 
-    def examine(self, record: Record, now: float) -> tuple[RawHeaders, Headers]:
-        """Headers of a record that may be handled: as they came, and by name with the attributes filled in.
+    def examine(self, record: Record, now: float) -> tuple[RawHeaders, Headers, bytes]:
+        """A record that may be handled: headers as they came, by name with the attributes filled in, framed value.
 
         Args:
             record: as consumed.
@@ -83,15 +85,16 @@ class Admission:
             InvalidMessage: it has no sound framing or headers.
             MessageExpired: its ttl has run out.
         """
-        message_type = self._check_framing(record.value())
         raw = _raw_headers(record)
         headers = dict(raw)
+        value = record.value()
+        version = self._version_of(value, headers)
         _check_text(raw)
         if _has_attributes(headers):
             _check_required(headers)
-            self._check_type(headers, message_type)
+            self._check_type(headers, version.name)
         elif len(self._accepted) == 1:
-            headers = self.attributes(record)
+            headers = {**headers, **_attributes(record, version.name)}
         else:
             raise InvalidMessage(
                 f"expected ce_ headers, got none; {self._topic} has more than one contract, so its messages need them"
@@ -99,37 +102,41 @@ class Admission:
         ttl = headers.get(names.TTL)
         if ttl is not None:
             names.check_ttl(names.parse_time(headers[names.TIME]), ttl, now)
-        return raw, headers
+        return raw, headers, framed(value or b"", headers, version.id)
 
     def attributes(self, record: Record) -> Headers:
         """Headers by name of a record that may be handled, with the attributes of one without ce_ headers."""
         headers = dict(record.headers() or ())
         if _has_attributes(headers):
             return headers
-        return {**headers, **_attributes(record, self._registered[schema_id_of(record.value())].name)}
+        return {**headers, **_attributes(record, self._registered[schema_name_of(record.value(), headers)].name)}
 
-    def _check_framing(self, value: bytes | None) -> str:
-        schema_id = schema_id_of(value)
-        found = self._registered.get(schema_id) or self._learned(schema_id)
+    def _version_of(self, value: bytes | None, headers: Headers) -> Registered:
+        name = schema_name_of(value, headers)
+        found = self._registered.get(name) or self._learned(name)
         if found is None:
-            raise InvalidMessage(f"expected a schema id of {self._expected}, got {schema_id}, which is not registered")
+            raise InvalidMessage(f"expected a schema of {self._expected}, got {told(name)}, which is not registered")
         if found.subject not in self._accepted:
-            raise InvalidMessage(
-                f"expected {self._expected} on {self._topic}, got {found.name} (schema id {schema_id})"
-            )
-        return found.name
-
-    def _learned(self, schema_id: int) -> Registered | None:
-        found = self._learn(schema_id)
-        if found is not None:
-            self._registered[schema_id] = found
+            raise InvalidMessage(f"expected {self._expected} on {self._topic}, got {found.name} ({told(name)})")
         return found
+
+    def _learned(self, name: SchemaName) -> Registered | None:
+        found = self._learn(name)
+        if found is not None:
+            self._know(found)
+            self._registered[name] = found
+        return found
+
+    def _know(self, version: Registered) -> None:
+        self._registered[version.id] = version
+        if version.guid:
+            self._registered[version.guid] = version
 
     def _check_type(self, headers: Headers, message_type: str) -> None:
         ce_type = headers[names.TYPE]
         if ce_type != message_type.encode():
             raise InvalidMessage(
-                f"header {names.TYPE}: expected {message_type}, which the value's schema id says, got {_shown(ce_type)}"
+                f"header {names.TYPE}: expected {message_type}, which the value's schema says, got {_shown(ce_type)}"
             )
 
 

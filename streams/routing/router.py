@@ -14,7 +14,7 @@ from streams.engine.partitioner import partition_of
 from streams.errors import NoRouteMatches, UnreadableHeaders
 from streams.messages import headers as names
 from streams.messages.contracts import Contracts
-from streams.messages.framing import frame
+from streams.messages.framing import SchemaName, frame
 from streams.messages.message import Record
 from streams.messages.registry import Registered
 from streams.routing.admission import Admission
@@ -101,6 +101,7 @@ class CompiledRouter:
                     and headers["ce_id"]
                     and headers["ce_source"]
                     and "ttl" not in headers
+                    and "__value_schema_id" not in headers
                     and len(headers) == len(raw_headers)
                     and join(headers.values()).isascii()  # type: ignore[arg-type]  # a None is a TypeError
                 )
@@ -109,9 +110,11 @@ class CompiledRouter:
             except (KeyError, TypeError):
                 sound = False
             if not sound:
-                raw_headers, headers = examine(record, now)
-                rules = rules_of[value[:5]]
-            outcome = choose(rules, headers, record, value)
+                raw_headers, headers, framed = examine(record, now)
+                rules = rules_of[framed[:5]]
+                outcome = choose(rules, headers, record, framed)
+            else:
+                outcome = choose(rules, headers, record, value)
             batch.route = outcome.route
             key = record.key()
             timestamp_ms = record.timestamp()[1]
@@ -134,7 +137,7 @@ def compile_router(
     contracts: Contracts,
     registered: Sequence[Registered],
     clock: Callable[[], float],
-    late: Callable[[int], Registered | None] = lambda _schema_id: None,
+    late: Callable[[SchemaName], Registered | None] = lambda _name: None,
 ) -> CompiledRouter:
     """Compile `router` for every schema that is registered for a contract of its source.
 
@@ -144,7 +147,7 @@ def compile_router(
         contracts: the newest version of each.
         registered: every version in the registry.
         clock: unix time in seconds.
-        late: finds versions that are registered later, by id.
+        late: finds versions that are registered later, by id or GUID.
 
     Raises:
         ValueError: a condition is wrong in a way that lint reports.
@@ -160,8 +163,8 @@ def compile_router(
         if version.subject in subjects:
             rules[frame(version.id, b"")] = compile_rules(outcomes, WriterType(version, contracts, shared))
 
-    def learn(schema_id: int) -> Registered | None:
-        found = late(schema_id)
+    def learn(name: SchemaName) -> Registered | None:
+        found = late(name)
         if found is not None:
             add(found)
         return found

@@ -13,6 +13,7 @@ from streams.config import Settings
 from streams.engine.app import StageApp
 from streams.engine.batch import Batch
 from streams.engine.stage import StageSpec, TableSpec
+from streams.errors import HeadraceError
 from streams.messages import headers as names
 from streams.messages.contracts import Contracts
 from streams.messages.message import Record
@@ -54,7 +55,16 @@ def router_stage(
         web_enabled: whether this App hosts the process's web server.
     """
     routing = Routing([each for each in topology.routers if each.stage == spec.name], topology, contracts)
-    app = StageApp(spec, settings, prepare=lambda: routing.compile(open_registry()), web_enabled=web_enabled)
+
+    def prepare() -> None:
+        registry = open_registry()
+        try:
+            routing.compile(registry)
+        except HeadraceError:  # it is tried again, with a registry of its own
+            registry.close()
+            raise
+
+    app = StageApp(spec, settings, prepare=prepare, web_enabled=web_enabled)
     for source in spec.sources:
         _add_agent(app, source, routing)
     return app
@@ -74,6 +84,7 @@ class Routing:
 
         Raises:
             NotReachable: the registry does not answer.
+            ConfigurationRefused: it lacks ids that are in use.
         """
         registered = registry.all()
         late = LateSchemas(registry, time.monotonic, registered)

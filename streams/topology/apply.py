@@ -25,6 +25,7 @@ from streams.topology.changes import (
     DeleteTopic,
     GrowTopic,
     PresetOffsets,
+    RecordIds,
     RegisterContract,
 )
 from streams.topology.cluster import read_configs
@@ -59,7 +60,8 @@ def apply_plan(
     Args:
         admin: of the cluster that the plan was made for.
         plan: from make_plan.
-        register: registers the contract of a name and says as what; called once the catalogue's topic is there.
+        register: registers the contract of a name, records its ids, and says as what; called once the catalogue's
+            topic is there.
         allow_destructive: make the changes that lose records too.
 
     Raises:
@@ -70,7 +72,7 @@ def apply_plan(
         raise HeadraceError("\n".join(change.told(change.action) for change in plan.refused))
     changes = [change for change in plan.changes if allow_destructive or not change.destructive]
     yield from _topics(admin, changes)
-    for change in _of(RegisterContract, changes):
+    for change in (*_of(RegisterContract, changes), *_of(RecordIds, changes)):
         yield Outcome(f"{change.done} {change.name}: {register(change.name)}")
     for preset in _of(PresetOffsets, changes):
         refusal = preset_offsets(admin, preset)

@@ -140,6 +140,19 @@ class RegisterContract(_NamedChange):
 
 
 @dataclass(frozen=True)
+class RecordIds(_NamedChange):
+    """Record the ids that a registry over HTTP gave to a contract's versions."""
+
+    action = "record ids of contract"
+    done = "recorded ids of contract"
+
+    @property
+    def detail(self) -> str:
+        """What it is good for."""
+        return "the registry has versions whose ids are not recorded as in use on this cluster"
+
+
+@dataclass(frozen=True)
 class PresetOffsets(Change):
     """Give a group offsets where it has none."""
 

@@ -12,6 +12,7 @@ from streams.topology.changes import (
     DeleteTopic,
     GrowTopic,
     PresetOffsets,
+    RecordIds,
     Refused,
     RegisterContract,
 )
@@ -39,18 +40,18 @@ class Plan:
 def make_plan(
     topics: Mapping[str, DesiredTopic],
     groups: Mapping[str, DesiredGroup],
-    unregistered: Iterable[str],
+    contracts: Iterable[Change],
     cluster: ClusterState,
 ) -> Plan:
-    """Compare; `unregistered` are the contracts whose schema the registry does not have."""
+    """Compare; `contracts` are the changes that the registry needs, or refuses."""
     changes: list[Change] = []
     for topic in topics.values():
         state = cluster.topics.get(topic.name)
         changes.extend([CreateTopic(topic)] if state is None else _differences(topic, state))
-    changes.extend(RegisterContract(name) for name in sorted(unregistered))
     if not any(isinstance(change, Refused) for change in changes):
         # Where a count is refused, which partitions there will be is not known.
         changes.extend(preset for group in groups.values() for preset in _presets(group, topics, cluster))
+    changes.extend(sorted(contracts, key=lambda change: change.target))
     for group in groups.values():
         changes.extend(_group_configs(group, cluster))
     changes.extend(_abandoned(topics, groups, cluster))
@@ -64,6 +65,7 @@ _ORDER: Sequence[type[Change]] = (
     GrowTopic,
     ConfigureTopic,
     RegisterContract,
+    RecordIds,
     PresetOffsets,
     ConfigureGroup,
     DeleteTopic,

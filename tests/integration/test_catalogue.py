@@ -14,7 +14,8 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type:
 from streams.config import Settings
 from streams.dev.cluster import KafkaCluster
 from streams.dev.readiness import await_condition
-from streams.engine.catalogue import CatalogueRegistry, open_registry
+from streams.engine.catalogue import CatalogueRegistry
+from streams.engine.registries import open_registry
 from streams.errors import ConfigurationRefused, FindingsFound, NotReachable
 from streams.messages.contracts import Contract, contract_from
 from streams.topology.names import SCHEMAS_TOPIC, SCHEMAS_TRANSACTIONAL_ID

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type:
 from streams.config import Settings
 from streams.dev import docker
 from streams.dev.cluster import KafkaCluster
-from streams.dev.processes import Process
+from streams.dev.processes import Process, started_at
 from streams.dev.readiness import WrongCluster, admin_client, answers, await_condition, cluster_id_of
+from streams.messages.http_registry import HttpRegistry
 
 java_only = pytest.mark.skipif(docker.engine_answers(), reason="looks at processes, and brokers run in Docker here")
 StartCluster = Callable[..., KafkaCluster]
@@ -154,6 +156,32 @@ def test_another_number_of_brokers_than_runs_is_refused(headrace: Headrace) -> N
     refused = headrace("dev", "up", "--brokers", "3")
     assert refused.returncode == 2
     assert refused.stderr == "1 broker runs; `headrace dev down` first, then `headrace dev up --brokers 3`\n"
+
+
+@java_only
+def test_a_registry_runs_beside_the_broker_is_used_by_every_command_and_keeps_its_ids(headrace: Headrace) -> None:
+    started = headrace("dev", "up", "--registry")
+    assert started.returncode == 0, started.stderr
+    registry = dev_status(headrace)["registry"]
+    assert registry["state"] == "running"
+    assert f"the registry is up at {registry['url']}\n" in started.stdout
+    assert started_at(registry["pid"]) is not None
+    assert headrace("schema", "register", "order").returncode == 0
+    with closing(HttpRegistry(registry["url"])) as asked:
+        [order] = asked.all()
+    stopped = headrace("dev", "down")
+    assert "stopping the registry\n" in stopped.stdout
+    assert started_at(registry["pid"]) is None
+    assert headrace("dev", "up", "--registry").returncode == 0
+    listed = json.loads(headrace("schema", "list", "--output", "json").stdout)
+    assert [(row["subject"], row["id"]) for row in listed] == [(order.subject, order.id)]
+
+
+@pytest.mark.parametrize("variable", ["KAFKA_BOOTSTRAP_SERVERS", "SCHEMA_REGISTRY_URL"])
+def test_no_registry_is_started_beside_what_somebody_else_runs(headrace: Headrace, variable: str) -> None:
+    refused = headrace("dev", "up", "--registry", **{variable: "http://127.0.0.1:1"})
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    assert variable in refused.stderr
 
 
 def test_a_given_broker_is_used_and_nothing_started(headrace: Headrace, kafka: Any, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import pytest
 from confluent_kafka import Message
 
 from streams.config import Settings
-from streams.engine.catalogue import open_registry
 from streams.engine.partitioner import partition_of
+from streams.engine.registries import open_registry
 from streams.engine.topic_reader import read_topics
 from streams.messages.codec import Codec
 from streams.messages.contracts import load_contracts

@@ -20,7 +20,7 @@ from streams.commerce.demo.sending import PACE_PER_S, send_paced
 from streams.commerce.demo.wire import Encoder
 from streams.config import Settings
 from streams.dev.cluster import KafkaCluster
-from streams.engine.catalogue import open_registry
+from streams.engine.registries import open_registry
 from streams.errors import ConfigurationRefused, NotReachable
 from streams.messages.contracts import load_contracts
 from streams.topology.names import stage_group

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,4 +43,24 @@ def test_the_record_replaces_the_one_before_and_leaves_nothing_beside_it() -> No
     RECORD.save()
     RECORD.save()
     assert [path.name for path in dev_broker_record().parent.iterdir()] == ["broker.json"]
-    assert set(json.loads(dev_broker_record().read_text())) == {"bootstrap_servers", "cluster_id", "pids", "folder"}
+    assert set(json.loads(dev_broker_record().read_text())) == {
+        "bootstrap_servers",
+        "cluster_id",
+        "pids",
+        "folder",
+        "registry_url",
+    }
+
+
+def test_the_registry_of_the_recorded_broker_is_used_where_none_is_named() -> None:
+    replace(RECORD, registry_url="http://127.0.0.1:15002/apis").save()
+    assert Settings().registry_url() == "http://127.0.0.1:15002/apis"
+    assert Settings(KAFKA_BOOTSTRAP_SERVERS=RECORD.bootstrap_servers).registry_url() == "http://127.0.0.1:15002/apis"
+    assert Settings(SCHEMA_REGISTRY_URL="http://theirs").registry_url() == "http://theirs"
+
+
+def test_a_broker_of_someone_else_has_not_our_registry() -> None:
+    replace(RECORD, registry_url="http://127.0.0.1:15002/apis").save()
+    assert Settings(KAFKA_BOOTSTRAP_SERVERS="theirs:9092").registry_url() == ""
+    RECORD.save()
+    assert Settings().registry_url() == ""

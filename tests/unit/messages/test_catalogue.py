@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.errors import ConfigurationRefused, FindingsFound
-from streams.messages.catalogue import Catalogue, record_of
+from streams.messages.catalogue import Catalogue, record_of, refuse_lost_ids
 from streams.messages.contracts import Contract, contract_from
 from streams.messages.registry import Registered
 
@@ -63,3 +63,69 @@ def test_an_id_for_two_schemas_is_refused() -> None:
     entry = register(catalogue, contract("order"))
     with pytest.raises(ConfigurationRefused, match=r"gives id 1 to shop\.order/1 and to shop\.customer/1"):
         catalogue.take(*record_of(Registered("shop.customer", 1, entry.id, contract("customer").schema)))
+
+
+def catalogue_of(*entries: Registered) -> Catalogue:
+    catalogue = Catalogue()
+    for entry in entries:
+        catalogue.take(*record_of(entry))
+    return catalogue
+
+
+def version(name: str, number: int, schema_id: int, *optional: str, guid: bytes = b"") -> Registered:
+    made = contract(name, *optional)
+    return Registered(made.subject, number, schema_id, made.schema, guid)
+
+
+def test_ids_of_a_registry_over_http_are_recorded_with_their_guids_and_the_next_id_is_beyond_them() -> None:
+    theirs = [version("order", 1, 40, guid=bytes(16)), version("order", 2, 41, "a")]
+    catalogue = catalogue_of(*Catalogue().lacking(theirs))
+    assert catalogue.all() == theirs
+    assert catalogue.by_guid(bytes(16)) == theirs[0]
+    assert catalogue.lacking(theirs) == []
+    assert catalogue.next_version(contract("order", "b")).id == 42
+
+
+def test_a_number_of_a_version_that_is_taken_is_replaced_so_that_compaction_keeps_both() -> None:
+    catalogue = catalogue_of(version("order", 1, 1), version("order", 2, 2, "a"))
+    [recorded] = catalogue.lacking([version("order", 1, 1), version("order", 2, 9, "b")])
+    assert (recorded.id, recorded.version) == (9, 3)
+
+
+def test_an_id_that_means_something_else_is_not_recorded() -> None:
+    catalogue = catalogue_of(version("order", 1, 1))
+    with pytest.raises(ConfigurationRefused, match=r"id 1 is shop\.order/1 on this cluster and shop\.customer/1"):
+        catalogue.lacking([version("customer", 1, 1)])
+
+
+def test_a_registry_that_has_the_ids_in_use_is_taken_whatever_its_numbers_of_versions() -> None:
+    recorded = [version("order", 1, 1), version("order", 2, 2, "a")]
+    refuse_lost_ids(recorded, [version("order", 7, 2, "a"), version("order", 1, 1), version("other", 1, 3)], "http://r")
+    refuse_lost_ids([], [], "http://r")
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        [version("order", 1, 1)],
+        [version("order", 1, 1), version("order", 2, 3, "a")],
+        [version("order", 1, 1), version("order", 2, 2, "b")],
+        [version("order", 1, 1), version("customer", 1, 2)],
+    ],
+    ids=["missing", "under another id", "another schema", "another subject"],
+)
+def test_a_registry_that_lacks_an_id_in_use_is_refused_in_one_line_that_says_what_to_do(held: list[Registered]) -> None:
+    recorded = [version("order", 1, 1), version("order", 2, 2, "a")]
+    with pytest.raises(ConfigurationRefused) as refused:
+        refuse_lost_ids(recorded, held, "http://r")
+    line = str(refused.value)
+    assert "\n" not in line
+    for part in ("http://r", "2 (shop.order/2)", "import", "unset SCHEMA_REGISTRY_URL"):
+        assert part in line
+    assert "shop.order/1)" not in line
+
+
+def test_many_lost_ids_are_counted() -> None:
+    recorded = [version("order", number, number, f"f{number}") for number in range(1, 15)]
+    with pytest.raises(ConfigurationRefused, match=r"10 \(shop\.order/10\) and 4 more"):
+        refuse_lost_ids(recorded, [], "http://r")

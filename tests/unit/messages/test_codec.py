@@ -1,5 +1,6 @@
 """Whole messages: framed with the registered id, read as the newest version, refused when damaged."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from streams.errors import ConfigurationRefused, InvalidMessage
 from streams.messages.codec import Codec
 from streams.messages.contracts import Contract, Contracts, contract_from
-from streams.messages.framing import frame, schema_id_of
+from streams.messages.framing import FRAME_SIZE, SCHEMA_HEADER, frame, schema_id_of
 from streams.messages.registry import Registered
 from tests.unit.messages.avro_strategies import messages
 
@@ -96,3 +97,15 @@ def test_whatever_is_decoded_is_whole_or_invalid(message: tuple[Any, Any, bytes]
     assert codec.decode(value)[1] == payload
     with pytest.raises(InvalidMessage):
         codec.decode(value[: data.draw(st.integers(0, max(len(value) - 1, 0)))])
+
+
+def test_a_schema_that_a_header_names_decodes_a_bare_value() -> None:
+    guid = bytes(range(16))
+    codec = Codec(Contracts([NEW]), [OLD_VERSION, replace(NEW_VERSION, guid=guid)])
+    payload = {"id": "ORD-1", "count": 2.0, "total": Decimal("12.50")}
+    bare = codec.encode("order", payload)[FRAME_SIZE:]
+    assert codec.decode(bare, {SCHEMA_HEADER: b"\x01" + guid}) == ("order", payload)
+    assert codec.decode(bare, {SCHEMA_HEADER: frame(NEW_VERSION.id, b"")}) == ("order", payload)
+    assert codec.decode(frame(NEW_VERSION.id, bare), {SCHEMA_HEADER: None}) == ("order", payload)
+    with pytest.raises(InvalidMessage, match=r"schema GUID 01010101-.* is not registered"):
+        codec.decode(bare, {SCHEMA_HEADER: b"\x01" * 17})

@@ -13,6 +13,7 @@ from streams.routing.late_schemas import ASK_AGAIN_S, BURST, NEXT_IDS, REFILL_S,
 
 ORDER = Registered("shop.order", 2, 7, {"type": "record", "name": "order", "fields": []})
 ORDER_3 = Registered("shop.order", 3, 8, ORDER.schema)
+GUID = bytes(range(16))
 FAR_OFF = range(1000, 3000)
 
 
@@ -21,11 +22,15 @@ class Shelf:
 
     def __init__(self, *known: Registered) -> None:
         self.known = list(known)
+        self.unlisted: Registered | None = None
         self.asked = 0
 
     def all(self) -> list[Registered]:
         self.asked += 1
         return list(self.known)
+
+    def by_guid(self, guid: bytes) -> Registered | None:
+        return self.unlisted if guid == GUID else None
 
 
 class Clock:
@@ -44,6 +49,18 @@ def late_schemas_of(shelf: Shelf, clock: Clock) -> LateSchemas:
 
 def test_a_version_registered_later_is_found() -> None:
     assert LateSchemas(Shelf(ORDER), Clock()).find(7) == ORDER
+
+
+def test_a_guid_is_found_among_the_versions_or_looked_up() -> None:
+    listed = Registered(ORDER.subject, 2, 7, ORDER.schema, GUID)
+    assert LateSchemas(Shelf(listed), Clock()).find(GUID) == ORDER
+    shelf = Shelf(ORDER)
+    late = LateSchemas(shelf, Clock())
+    assert late.find(bytes(16)) is None
+    shelf.unlisted = ORDER
+    assert late.find(GUID) == ORDER
+    assert late.find(GUID) == ORDER
+    assert shelf.asked == 2
 
 
 def test_an_unknown_id_is_asked_for_again_only_after_a_while() -> None:

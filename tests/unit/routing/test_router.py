@@ -187,11 +187,11 @@ def test_every_registered_version_of_a_contract_is_read_with_its_own_schema() ->
 
 def test_a_version_that_is_registered_later_is_asked_for_once() -> None:
     first, *others = registered()
-    asked: list[int] = []
+    asked: list[int | bytes] = []
 
-    def late(schema_id: int) -> Registered | None:
-        asked.append(schema_id)
-        return first if schema_id == first.id else None
+    def late(name: int | bytes) -> Registered | None:
+        asked.append(name)
+        return first if name == first.id else None
 
     found = topology(f"routers: [{{source: shop.inbound, routes: [{REST}]}}]").routers[0]
     compiled = compile_router(found, ("order",), contracts(), others, lambda: NOW, late)

@@ -37,7 +37,7 @@ def plan_for(
 ) -> Plan:
     model = topology(text)
     groups = desired_groups(model, stages)
-    return make_plan(desired_topics(model, stages, cluster), groups, unregistered, cluster)
+    return make_plan(desired_topics(model, stages, cluster), groups, map(kinds.RegisterContract, unregistered), cluster)
 
 
 def applied(plan: Plan, cluster: ClusterState) -> ClusterState:
