@@ -32,14 +32,8 @@ class Restart:
     moved: list[Move]
 
 
-@pytest.mark.parametrize(
-    "membership",
-    [
-        pytest.param("static"),
-        pytest.param("classic", marks=pytest.mark.soak),
-        pytest.param("consumer", marks=pytest.mark.soak),
-    ],
-)
+@pytest.mark.soak
+@pytest.mark.parametrize("membership", ["static", "classic", "consumer"])
 def test_a_rolling_restart_moves_no_partition_needlessly(
     membership: Membership,
     kafka_cluster: Callable[..., KafkaCluster],
@@ -71,8 +65,7 @@ def test_a_rolling_restart_moves_no_partition_needlessly(
     for each in restarts:
         assert_needed(each, membership)
     assert len(pauses) == workload.PARTITIONS
-    if all(each.away_s < SESSION_S - 1 for each in restarts):  # else the machine is too busy to start a process
-        assert max(pauses.values()) < SESSION_S
+    assert max(pauses.values()) < SESSION_S
 
 
 def start(crew: list[Member]) -> None:
@@ -118,7 +111,7 @@ def await_growth(watch: Watch) -> None:
 
 def assert_needed(restarted: Restart, membership: Membership) -> None:
     """Nothing moved with static membership; else only from the restarted worker and to it, a share at most."""
-    if membership == "static" and restarted.away_s < SESSION_S - 1:  # who stays away for longer is not expected back
+    if membership == "static":
         assert restarted.moved == []
     share = workload.PARTITIONS // 3
     for stage in STAGES:

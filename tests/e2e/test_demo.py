@@ -49,30 +49,31 @@ def processes_that_mention(text: Path) -> list[str]:
     return [line for line in listed.splitlines() if str(text) in line]
 
 
-def test_every_message_is_recounted_where_it_belongs_and_nothing_is_left(demo: Demo, temporary: Path) -> None:
-    run = demo("--messages", "6000", "--seed", "7")
-    output, errors = run.communicate(timeout=BOUND_S)
-    assert run.returncode == 0, output + errors
-    assert "exactly once" in output
-    assert "kill -9" in output
-    assert "headrace demo --messages 6000 --seed 7\n" in output
-    assert errors == ""
-    assert list(temporary.iterdir()) == []
-    assert processes_that_mention(temporary) == []
-
-
-def test_a_route_that_is_not_what_the_orders_expect_is_found(demo: Demo, temporary: Path, tmp_path: Path) -> None:
+def test_two_demos_side_by_side_find_what_is_off_and_nothing_else(demo: Demo, tmp_path: Path) -> None:
+    """One with the orders' topology, which leaves nothing behind; one with another threshold, which keeps its logs."""
+    sound, off = tmp_path / "sound", tmp_path / "off"
     altered = tmp_path / "topology.yaml"
     text = (ROOT / "topology.yaml").read_text()
     altered.write_text(text.replace("value: 1000}", "value: 1001}"))
     assert altered.read_text() != text
-    run = demo("--messages", "3000", "--seed", "7", HEADRACE_TOPOLOGY=str(altered))
-    output, errors = run.communicate(timeout=BOUND_S)
-    assert run.returncode == 1, output + errors
-    assert "misrouted" in output
-    assert "Something is off" in output
-    assert len(errors.splitlines()) == 1
-    assert {path.suffix for path in next(temporary.iterdir()).iterdir()} == {".log"}
+    for folder in (sound, off):
+        folder.mkdir()
+    runs = [
+        demo("--messages", "6000", "--seed", "7", TMPDIR=str(sound)),
+        demo("--messages", "3000", "--seed", "7", TMPDIR=str(off), HEADRACE_TOPOLOGY=str(altered)),
+    ]
+    (output, errors), (found, complaint) = (run.communicate(timeout=BOUND_S) for run in runs)
+    assert [run.returncode for run in runs] == [0, 1], output + errors + found + complaint
+    assert "exactly once" in output
+    assert "kill -9" in output
+    assert "headrace demo --messages 6000 --seed 7\n" in output
+    assert errors == ""
+    assert list(sound.iterdir()) == []
+    assert processes_that_mention(sound) == []
+    assert "misrouted" in found
+    assert "Something is off" in found
+    assert len(complaint.splitlines()) == 1
+    assert {path.suffix for path in next(off.iterdir()).iterdir()} == {".log"}
 
 
 def test_ctrl_c_ends_everything(demo: Demo, temporary: Path) -> None:

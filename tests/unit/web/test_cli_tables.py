@@ -111,7 +111,8 @@ def test_a_row_and_a_scan_wait_for_a_position() -> None:
         assert "topic/partition=offset" in message
 
 
-def test_a_position_that_is_not_passed_exits_3() -> None:
+def test_a_position_that_is_not_passed_exits_3(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.web.passing.WAIT_SECONDS", 0.5)
     with serving(shop()) as url:
         code, message = failure(
             headrace(url, "get", "orders.state", "ORD-0007", "--min-position", "orders.commands/0=99")
