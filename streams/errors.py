@@ -97,6 +97,12 @@ class BusinessRuleViolation(RecordError):
     category = Category.BUSINESS_RULE
 
 
+class KeyHeld(RecordError):
+    """An earlier record of this key is a dead letter, and order matters: this one waits as a letter too."""
+
+    category = Category.HELD
+
+
 class TransientError(RecordError):
     """A dependency did not answer; trying again may succeed."""
 

@@ -14,10 +14,13 @@ from confluent_kafka import KafkaError, Message
 
 from streams.engine.cycle import Cycle
 from streams.engine.dead_letters import Failure, Headers, dead_letter_headers, stripped_headers
+from streams.engine.deferral import Deferral, Halt, Turn
+from streams.engine.parked_record import Consumed, ParkedRecord
+from streams.engine.parking import Spent
 from streams.engine.stage import TP
 from streams.engine.state import WriteSet
 from streams.engine.stores import StoreClosed, StoreDamaged
-from streams.errors import ConfigurationRefused, MessageRefused, UnreadableHeaders
+from streams.errors import ConfigurationRefused, KeyHeld, MessageRefused, UnreadableHeaders, category_of
 
 # topic, value, key, partition (-1: by key), timestamp in ms (0: now), headers
 Output = tuple[str, bytes | None, bytes | None, int, int, Headers | None]
@@ -40,12 +43,14 @@ class Batch:
         route: the route that was matched last; names it in the dead letter of a refused produce.
         failures: dead letters by (category, route), counted for the metrics.
         buried: offsets of the records that became dead letters.
+        skipped: offsets of records that wait; their handling comes later.
+        handled: how many records this batch is through with.
     """
 
     __slots__ = (
-        "_cursor", "_dead_letters", "_flush", "_known_topics", "_refused", "_stage", "_stripped", "_written",
-        "buried", "callbacks", "cycle", "done", "failures", "marks", "out", "partition", "records", "route",
-        "topic",
+        "_cursor", "_dead_letters", "_deferral", "_flush", "_halted_at", "_known_topics", "_refused", "_stage",
+        "_stripped", "_written", "buried", "callbacks", "cycle", "done", "failures", "marks", "out", "partition",
+        "records", "route", "skipped", "topic",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +67,7 @@ class Batch:
         stripped: frozenset[int] = frozenset(),
         traced: bool = False,
         flush: Callable[["Batch"], int] | None = None,
+        deferral: Deferral | None = None,
     ) -> None:
         self.topic = topic
         self.partition = partition
@@ -70,11 +76,14 @@ class Batch:
         self.route: str | None = None
         self.failures: dict[tuple[str, str | None], int] = {}
         self.buried: set[int] = set()
+        self.skipped: set[int] = set()
         self.callbacks: list[Callable[[float], None]] = []
         self.cycle = cycle
         self.marks: list[tuple[int, int]] | None = [] if traced else None
         self.done = False
         self._cursor = iter(records)
+        self._deferral = deferral
+        self._halted_at: int | None = None
         self._flush = flush
         self._stage = stage
         self._dead_letters = dead_letters
@@ -87,11 +96,20 @@ class Batch:
         return len(self.records)
 
     @property
-    def next_offset(self) -> int:
-        """Offset after the last record: what will be committed."""
-        offset = self.records[-1].offset()
-        assert offset is not None  # noqa: S101 a consumed record has one
-        return offset + 1
+    def next_offset(self) -> int | None:
+        """Offset after the last record: what will be committed; None where that changes nothing."""
+        if self._halted_at is not None:
+            return self._halted_at
+        if not self.records or isinstance(self.records[0], ParkedRecord):
+            return None
+        return _offset_of(self.records[-1]) + 1
+
+    @property
+    def handled(self) -> int:
+        """How many records this batch is through with."""
+        if self._halted_at is None:
+            return len(self.records)
+        return sum(_offset_of(record) < self._halted_at for record in self.records)
 
     def where(self) -> str:
         """The record that is being handled, or the batch's first: for naming what an agent does not finish."""
@@ -156,13 +174,16 @@ class Batch:
             raise TypeError("batch.each() takes a plain function, not an async one; await before or after it")
         for writes in self._written:
             writes.settle()
-        if self._refused or self.marks is not None:
-            self._each_traced(handle)
-            return
+        self._cursor = iter(self.records)
+        careful = self._refused or self.marks is not None or not (self._deferral is None or self._deferral.idle)
+        if careful or not self._each_quickly(handle):
+            self._each_carefully(handle)
+
+    def _each_quickly(self, handle: Callable[[Message], None]) -> bool:
+        """The rest of `each` as long as nothing fails; False where what follows has to be looked at."""
         out = self.out
         written = self._written
         flush = self._flush
-        self._cursor = iter(self.records)
         for record in self._cursor:
             mark = len(out)
             if mark >= CHUNK_OUTPUTS and flush is not None:
@@ -171,49 +192,115 @@ class Batch:
                 handle(record)
             except (StoreClosed, StoreDamaged):
                 raise  # the state is gone, which is no record's fault
-            except Exception as error:  # noqa: BLE001 this is where any error becomes a dead letter
-                self._bury(record, error, mark)
+            except Exception as error:  # noqa: BLE001 this is where any error is judged
+                self._fail(record, error, mark)
+                if self._deferral is not None and not self._deferral.idle:  # what follows may have to wait
+                    self._trace(_offset_of(record))
+                    return False
             for writes in written:
                 if writes.undo:
                     writes.undo.clear()
+        return True
 
     def finish(self) -> None:
         """Produce the rest before the agent takes the partition's next batch: outputs keep the order of records."""
         if self.out and self._flush is not None and self.marks is None and not self._refused:
             self._flush(self)
 
-    def _each_traced(self, handle: Callable[[Message], None]) -> None:
-        """As `each`, after a refused produce: notes which record put out what, and buries the convicted."""
+    def _each_carefully(self, handle: Callable[[Message], None]) -> None:
+        """The rest of `each`, where keys have trouble or the broker has refused something.
+
+        Notes which record put out what, and buries the convicted.
+        """
         refused = self._refused or {}
-        origin = TP(self.topic, self.partition)
-        self._cursor = iter(self.records)
         for record in self._cursor:
+            if self._stands_still(record):
+                return
             mark = len(self.out)
             self.route = None
-            offset = record.offset()
-            assert offset is not None  # noqa: S101 a consumed record has one
+            offset = _offset_of(record)
             try:
-                handle(record)
-                if offset in refused:
-                    raise _conviction(refused[offset], self.route)  # noqa: TRY301 it is buried like any other
+                if self._is_turn_of(record):
+                    handle(record)
+                    if offset in refused:
+                        raise _conviction(refused[offset], self.route)  # noqa: TRY301 it is buried like any other
+                    if self._deferral is not None:
+                        self._deferral.handled(record)
             except (StoreClosed, StoreDamaged):
                 raise  # the state is gone, which is no record's fault
-            except Exception as error:  # noqa: BLE001 this is where any error becomes a dead letter
-                self._bury(record, error, mark)
-            for writes in self._written:
-                for key, _ in writes.undo:
-                    writes.origins[key] = (origin, offset)
-                writes.undo.clear()
-            if self.marks is not None:
-                self.marks.append((len(self.out), offset))
+            except Exception as error:  # noqa: BLE001 this is where any error is judged
+                self._fail(record, error, mark)
+            self._trace(offset)
 
-    def _bury(self, record: Message, error: Exception, mark: int) -> None:
+    def _stands_still(self, record: Message) -> bool:
+        """Whether the partition stands still from this record on."""
+        deferral = self._deferral
+        if deferral is None:
+            return False
+        tp = TP(self.topic, self.partition)
+        if deferral.stands_still is None and tp in self.cycle.halted and not isinstance(record, ParkedRecord):
+            self._halted_at = self.cycle.halted[tp].offset
+            return True
+        return deferral.stands_still is not None
+
+    def _is_turn_of(self, record: Message) -> bool:
+        """Whether this record is to be handled now; False where it waits, or the partition stands still."""
+        if self._deferral is None:
+            return True
+        turn = self._deferral.turn_of(record)
+        if turn is Turn.HALT:
+            self._halt(record)
+        elif turn is Turn.WAIT:
+            self.skipped.add(_offset_of(record))
+        return turn is Turn.HANDLE
+
+    def _halt(self, record: Message) -> None:
+        """Stop before this record; a parked one is not lost by it, and tried again when it is due."""
+        assert self._deferral is not None  # noqa: S101 only it halts
+        assert self._deferral.stands_still is not None  # noqa: S101 the caller looked
+        until, outage = self._deferral.stands_still
+        self.skipped.add(_offset_of(record))
+        if not isinstance(record, ParkedRecord):
+            self._halted_at = _offset_of(record)
+            self.cycle.halted[TP(self.topic, self.partition)] = Halt(self._halted_at, until, outage)
+
+    def _trace(self, offset: int) -> None:
+        """Note what the record at `offset` wrote and put out: the cycle may run because of what a broker refused."""
+        origin = TP(self.topic, self.partition), offset
+        written = self._written if self._deferral is None else [*self._written, self._deferral.rows]
+        for writes in written:
+            for key, _ in writes.undo:
+                writes.origins[key] = origin
+            writes.undo.clear()
+        if self.marks is not None:
+            self.marks.append((len(self.out), offset))
+
+    def _fail(self, record: Message, error: Exception, mark: int) -> None:
+        """Undo what a failed record sent and wrote; it waits for another try, or becomes a dead letter."""
         del self.out[mark:]
         for writes in self._written:
             writes.rollback()
-        offset = record.offset()
-        assert offset is not None  # noqa: S101 a consumed record has one
+        spent = Spent(1, 0)
+        deferral = self._deferral
+        if isinstance(error, KeyHeld):
+            spent = Spent(0, 0)
+        elif deferral is not None:
+            unreadable = _is_unreadable(error)
+            headers = None if unreadable else _readable_headers(record, error)
+            judged = deferral.failed(record, category_of(error), headers)  # type: ignore[arg-type]  # bytes when consumed
+            if judged is None:
+                if deferral.stands_still is not None:
+                    self._halt(record)
+                self.skipped.add(_offset_of(record))
+                return
+            spent = judged
+        self.bury(record, error, spent)
+
+    def bury(self, record: Message, error: Exception, spent: Spent) -> None:
+        """Put out the dead letter of a record."""
+        offset = _offset_of(record)
         self.buried.add(offset)
+        now = time.time()
         failure = Failure(
             stage=self._stage,
             topic=self.topic,
@@ -221,7 +308,9 @@ class Batch:
             offset=offset,
             error=error,
             route=getattr(error, "route", None),
-            failed_at=time.time(),
+            failed_at=now,
+            first_failed_at=spent.since_ms / 1000 or now,
+            attempts=spent.attempts,
         )
         counted = (failure.category, failure.route)
         self.failures[counted] = self.failures.get(counted, 0) + 1
@@ -240,12 +329,22 @@ def _readable_headers(record: Message, error: BaseException) -> Headers:
     process. So they are not asked for again after that error, however it was wrapped, nor after a bare
     UnicodeDecodeError, which may be it.
     """
-    if isinstance(error, UnicodeDecodeError) or any(isinstance(each, _UNREADABLE) for each in _chain(error)):
+    if _is_unreadable(error):
         return []
     try:
         return list(record.headers() or ())  # type: ignore[arg-type]  # a list, never a dict, when consumed
     except (SystemError, UnicodeDecodeError):
         return []
+
+
+def _is_unreadable(error: BaseException) -> bool:
+    return isinstance(error, UnicodeDecodeError) or any(isinstance(each, _UNREADABLE) for each in _chain(error))
+
+
+def _offset_of(record: Consumed) -> int:
+    offset = record.offset()
+    assert offset is not None  # noqa: S101 a consumed record has one
+    return offset
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -14,6 +14,7 @@ from streams.engine.state import TablePartition, WriteSet
 
 if TYPE_CHECKING:
     from streams.engine.batch import Batch
+    from streams.engine.deferral import Halt
 
 
 class AgentFailed(Exception):
@@ -40,6 +41,7 @@ class Cycle:
         "callbacks",
         "dead",
         "first",
+        "halted",
         "held_back",
         "letters",
         "lock",
@@ -57,6 +59,8 @@ class Cycle:
         self.lock = threading.Lock()
         # Partitions of which a batch could not produce at once: later ones must wait their turn.
         self.held_back: set[TP] = set()
+        # Partitions that stand still from an offset on: what comes of them later in this cycle is not handled.
+        self.halted: dict[TP, Halt] = {}
         self.first: dict[TP, int] = {}
         self.next: dict[TP, int] = {}
         self.write_sets: dict[tuple[str, int], WriteSet] = {}
@@ -121,9 +125,9 @@ class Cycle:
 
     def keep(self, batch: "Batch") -> None:
         """Note what a handled batch counts, wants to do after the commit, and how far its partition has come."""
-        tp = TP(batch.topic, batch.partition)
-        self.next[tp] = batch.next_offset
+        if batch.next_offset is not None:
+            self.next[TP(batch.topic, batch.partition)] = batch.next_offset
         self.callbacks.extend(batch.callbacks)
-        self.records += len(batch.records)
+        self.records += batch.handled
         for (category, _), count in batch.failures.items():
             self.letters[category] = self.letters.get(category, 0) + count

@@ -1,21 +1,24 @@
 """What a dead letter looks like: the original record plus headers that say why (design, section 7). Pure."""
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from streams.errors import category_of
 
 Headers = list[tuple[str, str | bytes | None]]  # the binding takes str too; consumed values are bytes
 
+Header = TypeVar("Header", tuple[str, str | bytes | None], tuple[str, bytes | None])
+
 _STACKTRACE_BYTES = 4096
 _MESSAGE_BYTES = 1024
-_ERROR = "__streams.errors."
+ERROR = "__streams.errors."
 _OWN = frozenset(
-    {_ERROR + name for name in ("exception", "message", "stacktrace", "topic", "partition", "offset")}
+    {ERROR + name for name in ("exception", "message", "stacktrace", "topic", "partition", "offset")}
     | {f"headrace-{name}" for name in ("category", "stage", "route", "attempts", "first-failed-at", "last-failed-at")}
-    | {"headrace-omitted"}
+    | {"headrace-omitted", "headrace-action"}
 )
 
 
@@ -30,6 +33,7 @@ class Failure:
     error: BaseException
     route: str | None
     failed_at: float
+    first_failed_at: float = 0.0
     attempts: int = 1
 
     @property
@@ -45,24 +49,32 @@ def dead_letter_headers(original: Sequence[tuple[str, str | bytes | None]] | Non
     """
     error = failure.error
     trace = "".join(traceback.format_exception(error))
-    at = datetime.fromtimestamp(failure.failed_at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    headers: Headers = [header for header in original or () if header[0] not in _OWN]
+    headers: Headers = original_headers(original or ())
     headers += [
-        (_ERROR + "exception", type(error).__name__.encode()),
-        (_ERROR + "message", _cut(_text(error), _MESSAGE_BYTES)),
-        (_ERROR + "stacktrace", _cut(trace, _STACKTRACE_BYTES)),
-        (_ERROR + "topic", failure.topic.encode()),
-        (_ERROR + "partition", b"%d" % failure.partition),
-        (_ERROR + "offset", b"%d" % failure.offset),
+        (ERROR + "exception", type(error).__name__.encode()),
+        (ERROR + "message", _cut(_text(error), _MESSAGE_BYTES)),
+        (ERROR + "stacktrace", _cut(trace, _STACKTRACE_BYTES)),
+        (ERROR + "topic", failure.topic.encode()),
+        (ERROR + "partition", b"%d" % failure.partition),
+        (ERROR + "offset", b"%d" % failure.offset),
         ("headrace-category", failure.category.encode()),
         ("headrace-stage", failure.stage.encode()),
         ("headrace-attempts", b"%d" % failure.attempts),
-        ("headrace-first-failed-at", at.encode()),
-        ("headrace-last-failed-at", at.encode()),
+        ("headrace-first-failed-at", _time(failure.first_failed_at or failure.failed_at)),
+        ("headrace-last-failed-at", _time(failure.failed_at)),
     ]
     if failure.route is not None:
         headers.append(("headrace-route", failure.route.encode()))
     return headers
+
+
+def original_headers(headers: Iterable[Header]) -> list[Header]:
+    """A record's own headers, without what its failures have added."""
+    return [header for header in headers if header[0] not in _OWN]
+
+
+def _time(unix_s: float) -> bytes:
+    return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()
 
 
 def _text(error: BaseException) -> str:

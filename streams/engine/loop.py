@@ -16,7 +16,7 @@ from confluent_kafka import KafkaException
 from streams.config import Settings
 from streams.engine import clients
 from streams.engine.arrival import arrive
-from streams.engine.batch import Batch
+from streams.engine.batching import Batching
 from streams.engine.clients import Verdict
 from streams.engine.cluster import Cluster
 from streams.engine.cycle import AgentFailed, Cycle
@@ -32,7 +32,6 @@ from streams.engine.verdicts import Verdicts
 
 log = structlog.get_logger(__name__)
 
-BATCH_RECORDS = 500
 COMMIT_INTERVAL_S = 0.1
 IDLE_POLL_S = 0.1  # a rebalance, a stop and a status wait for its end: librdkafka serves them inside the poll
 JOINING_POLL_S = 0.02  # the first assignment is what a restarted worker's partitions wait for
@@ -150,6 +149,8 @@ class StageLoop:
         self._sources = Sources(self.spec, self._settings, on_error)
         restore_conf = clients.restore_config(self._settings, self.spec, on_error)
         self._ownership = Ownership(self.spec, cluster, facts, self._sources, restore_conf, self._open_store)
+        deferrals = self._ownership.deferrals
+        self._batching = Batching(self.spec, self._known, self._verdicts, self._producer, deferrals)
         self._sources.subscribe(self._on_assigned, self._on_revoked, self._on_lost)
         return True
 
@@ -165,8 +166,9 @@ class StageLoop:
             return
         try:
             runs = self._accepted(runs, before)
+            self._ownership.deferrals.go_on()
             drained = sum(len(run) for _, run in runs) < self._verdicts.poll_records // 4
-            if runs:
+            if runs or self._ownership.deferrals.work():
                 self._process(runs)
             cycle = self._cycle
             if cycle is not None and (drained or cycle.age_s() >= COMMIT_INTERVAL_S):
@@ -182,7 +184,8 @@ class StageLoop:
             return 0.0 if self._ownership.restorer else 0.01
         if self._cycle is not None:
             return max(0.0, COMMIT_INTERVAL_S - self._cycle.age_s())
-        return IDLE_POLL_S if self._ownership.states else JOINING_POLL_S
+        longest_s = IDLE_POLL_S if self._ownership.states else JOINING_POLL_S
+        return self._ownership.deferrals.patience_s(longest_s)
 
     def _accepted(self, runs: Runs, before: set[int]) -> Runs:
         """Runs of partitions that were ours before and after the poll; the others are fetched again."""
@@ -206,14 +209,17 @@ class StageLoop:
         self.health.doing("")  # agents have their own bound, and are not Kafka
         self._handover.await_late()
         cycle = self._cycle or self._begin()
-        batches = []
         for tp, run in runs:
             cycle.first.setdefault(tp, run[0].offset() or 0)
-            batches += [self._batch(tp, run[i : i + BATCH_RECORDS], cycle) for i in range(0, len(run), BATCH_RECORDS)]
-        self._handover.run(cycle, batches)
+        ours = self._batching.returned(runs, cycle)
+        batches = self._batching.for_agents(runs, cycle)
+        if batches:
+            self._handover.run(cycle, batches)
+        batches = [*ours, *batches, *self._batching.buried(cycle)]
         for batch in batches:
             self._producer.put_out(batch)
             cycle.keep(batch)
+        self._ownership.deferrals.halt(cycle.halted)
         for tp, offset in cycle.next.items():
             self._positions[tp] = offset
             self._sources.passed(tp, offset)
@@ -224,21 +230,6 @@ class StageLoop:
         self._producer.begin()
         self._cycle = Cycle(self._ownership.tables)
         return self._cycle
-
-    def _batch(self, tp: TP, records: list[Any], cycle: Cycle) -> Batch:
-        return Batch(
-            tp.topic,
-            tp.partition,
-            records,
-            stage=self.spec.name,
-            dead_letters=self.spec.dead_letters,
-            known_topics=self._known,
-            cycle=cycle,
-            refused=self._verdicts.refused_at(tp),
-            stripped=self._verdicts.stripped_at(tp),
-            traced=self._verdicts.traced,
-            flush=self._producer.put_out_early,
-        )
 
     def _commit(self, cycle: Cycle) -> None:
         self.health.doing("waiting for Kafka to commit")
@@ -256,6 +247,7 @@ class StageLoop:
         now = time.time()
         self._cycle = None
         self._write_stores(cycle, ends, now)
+        self._ownership.deferrals.committed()
         for call in cycle.callbacks:
             call(now)
         self._verdicts.committed(cycle.next)
@@ -287,6 +279,7 @@ class StageLoop:
         self.lease.drop()
         if cycle is not None:
             cycle.die()
+            self._ownership.deferrals.rolled_back(self._ownership.tables)
         self.health.doing("waiting for Kafka to abort")
         if isinstance(error, KafkaException | SystemError):
             error = transaction_aborted(error, outcome_known=True)
@@ -378,6 +371,8 @@ class StageLoop:
             self.health.wait_for(f"trying again, no cycle has succeeded since: {self._verdicts.trying_again}")
         elif ownership.busy:
             self.health.become("restoring", "restoring its tables")
+        elif outage := ownership.deferrals.outage():
+            self.health.become("waiting", outage)
         elif ownership.states:
             self.health.become("running")
         elif now > self._joining_until:  # others own all partitions; this one takes over when one of them goes

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from confluent_kafka import KafkaError
 
+from streams.engine.deferrals import Deferrals
 from streams.engine.ownership import Ownership
 from streams.engine.sources import Sources
 from streams.engine.stage import TP, StageSpec
@@ -21,6 +22,8 @@ class Meter:
         self._cycle_seconds = metrics.CYCLE_SECONDS.labels(stage)
         self._commit_seconds = metrics.COMMIT_SECONDS.labels(stage)
         self._lags: dict[TP, int] = {}
+        self._parked: set[int] = set()
+        self._still: set[TP] = set()
         self.counters = {"records": 0.0, "batches": 0.0, "transactions": 0.0, "aborts": 0.0, "dead_letters": 0.0}
 
     def handled(self, batches: int) -> None:
@@ -55,6 +58,7 @@ class Meter:
         running = [TP(topic, p) for topic in spec.sources for p in ownership.states if ownership.running(p)]
         ends = sources.high_watermarks(running)
         self.show_lags({tp: max(end - positions[tp], 0) for tp, end in ends.items() if tp in positions})
+        self.show_waiting(ownership.deferrals)
         tables = {spec.changelog(table.name): table.name for table in spec.tables}
         for tp, (position, target) in ownership.restorer.progress().items():
             metrics.RESTORED.labels(self.stage, tables[tp.topic], str(tp.partition)).set(position)
@@ -67,6 +71,21 @@ class Meter:
         for tp, lag in lags.items():
             metrics.LAG.labels(self.stage, tp.topic, str(tp.partition)).set(lag)
         self._lags = dict(lags)
+
+    def show_waiting(self, deferrals: Deferrals) -> None:
+        """Parked records, and partitions that stand still, of what is owned now."""
+        parked, still = deferrals.parked(), deferrals.standing_still()
+        for partition in self._parked - parked.keys():
+            metrics.PARKED.remove(self.stage, str(partition))
+            metrics.PARKED_BYTES.remove(self.stage, str(partition))
+        for partition, (records, size) in parked.items():
+            metrics.PARKED.labels(self.stage, str(partition)).set(records)
+            metrics.PARKED_BYTES.labels(self.stage, str(partition)).set(size)
+        for tp in self._still - still:
+            metrics.STANDS_STILL.remove(self.stage, tp.topic, str(tp.partition))
+        for tp in still:
+            metrics.STANDS_STILL.labels(self.stage, tp.topic, str(tp.partition)).set(1)
+        self._parked, self._still = set(parked), still
 
     def lag(self, tp: TP) -> int | None:
         """Lag when it was last sampled."""

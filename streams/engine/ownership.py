@@ -18,9 +18,10 @@ from confluent_kafka import KafkaException
 from streams.engine.clients import name_of
 from streams.engine.cluster import Cluster, ClusterFacts
 from streams.engine.passed import Passed
+from streams.engine.deferrals import Deferrals
 from streams.engine.restore import Restorer
 from streams.engine.sources import Sources
-from streams.engine.stage import TP, StageSpec, TableSpec
+from streams.engine.stage import PARKED, TP, StageSpec, TableSpec
 from streams.engine.state import TablePartition
 from streams.engine.stores import MemoryStore, RocksStore, Store
 from streams.errors import ConfigurationRefused
@@ -95,6 +96,7 @@ class Ownership:
         open_store: OpenStore,
     ) -> None:
         self._spec = spec
+        self.deferrals = Deferrals(spec.retries, sources.stand_still, sources.go_on)
         self._cluster = cluster
         self._facts = facts
         self._sources = sources
@@ -142,6 +144,7 @@ class Ownership:
             return
         self._sources.pause(partitions)
         self._sources.drop(partitions)
+        self.deferrals.closed(partitions)
         self.restorer.forget(set(partitions))
         for partition in partitions:
             self._open(partition, reposition=True)
@@ -157,6 +160,7 @@ class Ownership:
         complete = {p for p in gone if self.running(p)}
         log.info("revoked", stage=self._spec.name, partitions=sorted(gone))
         self._sources.drop(gone)
+        self.deferrals.closed(gone)
         self.restorer.forget(gone)
         for partition in gone:
             self.states.pop(partition, None)
@@ -265,6 +269,8 @@ class Ownership:
         committed = self._committed.pop(partition)
         self.passed.advance(committed)
         self.tenures[partition] = next(self._next_tenure)
+        if self._spec.retries is not None:
+            self.deferrals.opened(self.tables[PARKED, partition])
         self.states[partition] = PartitionState.RUNNING
         self._sources.resume([partition])
         self._sources.follow({tp: offset for tp, offset in committed.items() if tp.topic != self._spec.lead})

@@ -2,14 +2,38 @@
 
 import struct
 from dataclasses import dataclass
-
-from streams.messages.message import Record
+from typing import Any, Protocol
 
 _NULL = 0xFFFFFFFF
 _LENGTH = struct.Struct(">I")
 _FIXED_PARTS = 6
 
 Headers = list[tuple[str, bytes | None]]
+
+
+class Consumed(Protocol):
+    """What a consumed message and a parked one have in common; see confluent_kafka.Message."""
+
+    def topic(self) -> str | None:
+        """Where it came from."""
+
+    def partition(self) -> int | None:
+        """Of the topic."""
+
+    def offset(self) -> int | None:
+        """In the partition."""
+
+    def key(self) -> bytes | None:
+        """Business key."""
+
+    def value(self) -> bytes | None:
+        """Content."""
+
+    def headers(self) -> Any:
+        """In order; None where there are none."""
+
+    def timestamp(self) -> tuple[int, int]:
+        """Its type and unix time in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +87,7 @@ class ParkedRecord:
         """A parked record was a sound one."""
 
 
-def encoded(record: Record, headers: Headers) -> bytes:
+def encoded(record: Consumed, headers: Headers) -> bytes:
     """Row of a record: its parts, each after a 4-byte big-endian length, null as 0xFFFFFFFF.
 
     No JSON: base64 would make a record of the largest size too large for the changelog.

@@ -19,22 +19,24 @@ from typing import NamedTuple, Protocol
 
 import orjson
 
-from streams.engine.parked_record import Headers, ParkedRecord, decoded, encoded
+from streams.engine.parked_record import Consumed, Headers, ParkedRecord, decoded, encoded
 from streams.engine.retrying import RETRIED, RetryPolicy
 from streams.errors import Category
-from streams.messages.message import Record
 
-TABLE = "parked"
 HEAD = b"head:"
 _AWAY = b""
 _EVENTS_SUFFIX = ".events"
 
 
-class Rows(Protocol):
-    """The table as the current cycle sees it."""
+class Committed(Protocol):
+    """The table without the current cycle's writes."""
 
     def get_raw(self, key: bytes) -> bytes | None:
         """Row, or None."""
+
+
+class Rows(Committed, Protocol):
+    """The table as the current cycle sees it."""
 
     def set_raw(self, key: bytes, raw: bytes) -> None:
         """Write a row."""
@@ -116,7 +118,7 @@ class Parking:
         """The table has what the mirror has."""
         self._touched.clear()
 
-    def rolled_back(self, committed: Rows) -> None:
+    def rolled_back(self, committed: Committed) -> None:
         """The cycle was given up: see again what is committed."""
         for queue in self._touched:
             head = self.heads.pop(queue, None)
@@ -147,7 +149,7 @@ class Parking:
 
     # -- which queue, and when it is due
 
-    def queue_of(self, record: Record) -> bytes:
+    def queue_of(self, record: Consumed) -> bytes:
         """Queue of a record: its key's; of an event its aggregate's; a record without order is alone in its own."""
         key = record.key()
         if key is None or self.policy.order == "none":
@@ -165,6 +167,16 @@ class Parking:
                 return due_ms
             heapq.heappop(self._due)
         return None
+
+    def is_due(self, now_ms: int) -> bool:
+        """Whether a queue waits for its first record to be handled."""
+        due_ms = self.next_due_ms()
+        return due_ms is not None and due_ms <= now_ms
+
+    @property
+    def burying(self) -> bool:
+        """Whether parked records have to become letters behind one of their key."""
+        return bool(self._burying)
 
     def has_room(self) -> bool:
         """Whether one more record may be parked."""
@@ -204,7 +216,7 @@ class Parking:
 
     # -- what becomes of records
 
-    def join(self, rows: Rows, queue: bytes, record: Record, headers: Headers) -> Place:
+    def join(self, rows: Rows, queue: bytes, record: Consumed, headers: Headers) -> Place:
         """A new record of a queue that exists: behind the parked ones, or a letter behind letters."""
         head = self.heads[queue]
         if not head.records and not head.redriving:
@@ -221,7 +233,7 @@ class Parking:
     def failed(
         self,
         rows: Rows,
-        record: Record,
+        record: Consumed,
         headers: Headers,
         category: Category,
         now_ms: int,
@@ -293,7 +305,7 @@ class Parking:
 
     # -- dead letters that come back
 
-    def redrive(self, rows: Rows, letter: Record, headers: Headers, now_ms: int, *, holding: bool) -> bool:
+    def redrive(self, rows: Rows, letter: Consumed, headers: Headers, now_ms: int, *, holding: bool) -> bool:
         """A letter comes back to its place in its queue; False where it has been settled before.
 
         Args:
@@ -320,7 +332,7 @@ class Parking:
         self._advance(rows, queue, head, now_ms)
         return True
 
-    def discard(self, rows: Rows, letter: Record, now_ms: int) -> bool:
+    def discard(self, rows: Rows, letter: Consumed, now_ms: int) -> bool:
         """A letter is given up for good; False where it held nothing."""
         queue = self.queue_of(letter)
         place = self._recall(rows, queue, letter)
@@ -346,7 +358,7 @@ class Parking:
         head.size -= len(raw)
         self.size -= len(raw)
 
-    def _hold(self, rows: Rows, queue: bytes, head: Head, record: Record) -> None:
+    def _hold(self, rows: Rows, queue: bytes, head: Head, record: Consumed) -> None:
         """The record is a letter now; what stands behind it follows, and so does what comes."""
         if isinstance(record, ParkedRecord):
             place = record.seq
@@ -362,11 +374,11 @@ class Parking:
             self._burying.add(queue)
         self._keep(rows, queue, head)
 
-    def _send_away(self, rows: Rows, queue: bytes, place: int, record: Record) -> None:
+    def _send_away(self, rows: Rows, queue: bytes, place: int, record: Consumed) -> None:
         rows.set_raw(_row(queue, place), _AWAY)
         rows.set_raw(_letter(queue, record), b"%d" % place)
 
-    def _recall(self, rows: Rows, queue: bytes, letter: Record) -> int | None:
+    def _recall(self, rows: Rows, queue: bytes, letter: Consumed) -> int | None:
         raw = rows.get_raw(_letter(queue, letter))
         if raw is None:
             return None
@@ -394,9 +406,9 @@ def _row(queue: bytes, place: int) -> bytes:
     return b"row:%b:%020d" % (queue, place)
 
 
-def _letter(queue: bytes, record: Record) -> bytes:
+def _letter(queue: bytes, record: Consumed) -> bytes:
     return b"letter:%b:%b" % (queue, _identity(record))
 
 
-def _identity(record: Record) -> bytes:
+def _identity(record: Consumed) -> bytes:
     return f"{record.topic()}/{record.partition()}@{record.offset()}".encode()

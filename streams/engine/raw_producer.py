@@ -83,11 +83,14 @@ class RawProducer:
         value: bytes | None,
         key: bytes | None,
         *,
+        partition: int = -1,
         timestamp_ms: int = 0,
         headers: Sequence[tuple[str, str | bytes | None]] = (),
         number: int = 0,
     ) -> None:
         """Produce one record, waiting for room in the queue; `number` names it to `on_refused`.
+
+        Without a `partition` the key chooses it.
 
         Raises:
             NotReachable: an earlier record was not delivered, or there is no room for as long.
@@ -97,7 +100,7 @@ class RawProducer:
         while True:
             try:
                 self._producer.produce(
-                    topic, value, key, timestamp=timestamp_ms, headers=list(headers), on_delivery=told
+                    topic, value, key, partition, told, timestamp=timestamp_ms, headers=list(headers)
                 )
             except BufferError:
                 if time.monotonic() > deadline:

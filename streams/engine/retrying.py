@@ -7,6 +7,7 @@ from enum import Enum, auto
 from typing import Literal
 
 from streams.errors import Category
+from streams.topology.operations import SECOND_MS, FailureOverrides, Failures
 
 RETRIED = frozenset({Category.TRANSIENT, Category.UNKNOWN})
 # Letters of these categories hold their key where order matters; the others say nothing of the key's next records.
@@ -53,6 +54,23 @@ class RetryPolicy:
     def holds(self, category: Category) -> bool:
         """Whether a letter of this category holds its key."""
         return self.order == "key" and category in HOLDING
+
+
+def policy_of(failures: Failures, stage: str) -> RetryPolicy:
+    """What topology.yaml says of a stage's failures."""
+    defaults, outage = failures.defaults, failures.outage
+    own = failures.stages.get(stage) or FailureOverrides(name=stage)
+    backoff = own.backoff or defaults.backoff
+    return RetryPolicy(
+        retries=defaults.retries if own.retries is None else own.retries,
+        initial_s=backoff.initial / SECOND_MS,
+        factor=backoff.factor,
+        max_s=backoff.max / SECOND_MS,
+        jitter=backoff.jitter,
+        order=own.order or defaults.order,
+        outage_failures=outage.failures,
+        outage_within_s=outage.within / SECOND_MS,
+    )
 
 
 class CircuitState(Enum):

@@ -182,6 +182,22 @@ class Sources:
                 # librdkafka looks at a resumed partition again within a second, or as soon as its leader is asked.
                 self._lead.get_watermark_offsets(partition, timeout=_LEADER_S)
 
+    def stand_still(self, tp: TP, offset: int) -> None:
+        """Stop fetching one source partition, and go back to `offset` for when it goes on."""
+        self._consumer_of(tp).pause([TopicPartition(*tp)])
+        self.seek(tp, offset)
+
+    def go_on(self, tp: TP) -> None:
+        """Fetch a source partition again."""
+        if tp in self._following or tp.partition not in self._paused:
+            with suppress(KafkaException):  # it moved away meanwhile
+                self._consumer_of(tp).resume([TopicPartition(*tp)])
+
+    def _consumer_of(self, tp: TP) -> Consumer:
+        consumer = self._followers if tp in self._following else self._lead
+        assert consumer is not None  # noqa: S101 a follower has its consumer
+        return consumer
+
     def seek(self, tp: TP, offset: int) -> None:
         """Go to `offset` before the next record; what an open call still brings from elsewhere is dropped."""
         if tp in self._following:
@@ -192,8 +208,7 @@ class Sources:
 
     def _retry_seeks(self) -> None:
         for tp, offset in list(self._pending_seeks.items()):
-            consumer = self._followers if tp in self._following else self._lead
-            assert consumer is not None  # noqa: S101 a follower has its consumer
+            consumer = self._consumer_of(tp)
             place = TopicPartition(tp.topic, tp.partition, offset)
             try:
                 if tp.topic == self._spec.lead and tp.partition in self._given_up:
@@ -246,10 +261,8 @@ class Sources:
         """End offsets as of the last fetch, from the client's memory."""
         ends = {}
         for tp in tps:
-            consumer = self._followers if tp in self._following else self._lead
-            assert consumer is not None  # noqa: S101 a follower has its consumer
             try:
-                _, high = consumer.get_watermark_offsets(TopicPartition(*tp), cached=True)
+                _, high = self._consumer_of(tp).get_watermark_offsets(TopicPartition(*tp), cached=True)
             except KafkaException:
                 continue
             if high >= 0:

@@ -1,9 +1,12 @@
 """What a stage is, as plain data: its sources, tables and where it may write. Knows no Faust and no Kafka."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
+from streams.engine.retrying import RetryPolicy
 from streams.topology import names
+
+PARKED = "parked"
 
 
 class TP(NamedTuple):
@@ -21,11 +24,13 @@ class TableSpec:
     """A partitioned key-value state with a compacted changelog.
 
     `by="key"`: a row lives in the partition that its key hashes to, so a reader finds its owner. `by="source"`:
-    rows live where the record that wrote them came from, so reads gather from all partitions.
+    rows live where the record that wrote them came from, so reads gather from all partitions. The values of
+    a `values="bytes"` table are written and read as they are.
     """
 
     name: str
     by: Literal["key", "source"] = "key"
+    values: Literal["json", "bytes"] = "json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class StageSpec:
         destinations: topics its agents may send to, besides its own dlq and changelogs.
         group_protocol: `classic` or `consumer` (KIP-848).
         static_membership: `group.instance.id` = instance id (classic only).
+        retries: what becomes of failed records; None: they become dead letters at once.
     """
 
     name: str
@@ -48,6 +54,26 @@ class StageSpec:
     destinations: frozenset[str] = frozenset()
     group_protocol: Literal["classic", "consumer"] = "classic"
     static_membership: bool = False
+    retries: RetryPolicy | None = None
+
+    def retrying(self, policy: RetryPolicy) -> "StageSpec":
+        """This stage with a table for records that wait, and the source through which dead letters return."""
+        return replace(
+            self,
+            retries=policy,
+            tables=(*self.tables, TableSpec(PARKED, "source", "bytes")),
+            sources=(*self.sources, names.redrive_topic(self.name)),
+        )
+
+    @property
+    def read_by_agents(self) -> tuple[str, ...]:
+        """The sources that agents read: all but the one through which dead letters return."""
+        return tuple(source for source in self.sources if self.retries is None or source != self.redrive)
+
+    @property
+    def redrive(self) -> str:
+        """Topic through which dead letters return; no agent reads it."""
+        return names.redrive_topic(self.name)
 
     @property
     def lead(self) -> str:

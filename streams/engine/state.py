@@ -34,6 +34,10 @@ class TablePartition:
         self.changelog = changelog
         self.store = store
 
+    def get_raw(self, key: bytes) -> bytes | None:
+        """Committed bytes of a row."""
+        return self.store.get(key)
+
     def close(self, now: float, *, complete: bool) -> None:
         """Close the store; a complete one is noted to have been so until `now` (unix seconds)."""
         mark = self.store.mark
@@ -75,6 +79,16 @@ class WriteSet:
         rows = self.rows
         self.undo.append((key, rows.get(key, _ABSENT)))
         rows[key] = raw
+
+    def get_raw(self, key: bytes) -> bytes | None:
+        """Bytes of a row of a `values="bytes"` table, or None."""
+        raw = self.rows.get(key, _ABSENT)
+        return self._committed(key) if raw is _ABSENT else raw  # type: ignore[return-value]  # _ABSENT never comes here
+
+    def set_raw(self, key: bytes, raw: bytes) -> None:
+        """Write a row of a `values="bytes"` table."""
+        self.undo.append((key, self.rows.get(key, _ABSENT)))
+        self.rows[key] = raw
 
     def delete(self, key: bytes) -> None:
         """Remove a row; the changelog gets a tombstone."""

@@ -208,12 +208,12 @@ def _channels_by_source(app: Any, subscribed: set[str]) -> dict[str, Any]:
     spec = app.spec
     index = app.topics._topic_name_index  # noqa: SLF001 tests/unit/engine/test_faust_names.py watches it
     channels = {}
-    for source in spec.sources:
+    for source in spec.read_by_agents:
         found = list(index.get(source, ()))
         if len(found) != 1:
             raise ConfigurationRefused(f"stage {spec.name} needs one agent on {source}, it has {len(found)}")
         channels[source] = found[0]
-    strangers = subscribed - set(spec.sources)
+    strangers = subscribed - set(spec.read_by_agents)
     if strangers:
         raise ConfigurationRefused(f"stage {spec.name} has agents on {sorted(strangers)}, which are not its sources")
     return channels

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterable, Callable, Sequence
 from streams.config import Settings
 from streams.engine.app import StageApp
 from streams.engine.batch import Batch
+from streams.engine.retrying import policy_of
 from streams.engine.stage import StageSpec, TableSpec
 from streams.errors import HeadraceError
 from streams.messages import headers as names
@@ -32,7 +33,9 @@ def router_specs(topology: Topology) -> list[StageSpec]:
     by_stage: dict[str, list[Router]] = {}
     for router in topology.routers:
         by_stage.setdefault(router.stage, []).append(router)
-    return [_spec(stage, routers) for stage, routers in by_stage.items()]
+    return [
+        _spec(stage, routers).retrying(policy_of(topology.failures, stage)) for stage, routers in by_stage.items()
+    ]
 
 
 def router_stage(
@@ -65,7 +68,7 @@ def router_stage(
             raise
 
     app = StageApp(spec, settings, prepare=prepare, web_enabled=web_enabled)
-    for source in spec.sources:
+    for source in spec.read_by_agents:
         _add_agent(app, source, routing)
     return app
 
@@ -137,7 +140,7 @@ def _add_agent(app: StageApp, source: str, routing: Routing) -> None:
 
 def _stood(batch: Batch, matched: Matched) -> dict[str, list[Record]]:
     """Records by route, without those that became dead letters after all: the broker refused what they sent."""
-    buried = batch.buried
+    buried = batch.buried | batch.skipped
     stood: dict[str, list[Record]] = {}
     for outcome, records in matched.items():
         kept = [record for record in records if record.offset() not in buried] if buried else records

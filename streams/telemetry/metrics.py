@@ -31,6 +31,11 @@ RESTORED = Gauge("headrace_restored_records", "Changelog records restored.", ["s
 RESTORE_TARGET = Gauge(
     "headrace_restore_target_records", "Changelog records to restore.", ["stage", "table", "partition"]
 )
+# Records that wait in the stage's table `parked`: failed ones for their retry, others of their key behind them.
+PARKED = Gauge("headrace_parked_records", "Records that wait.", ["stage", "partition"])
+PARKED_BYTES = Gauge("headrace_parked_bytes", "Bytes of the records that wait.", ["stage", "partition"])
+# 1 while a source partition stands still because of an outage, or because nothing more can be parked.
+STANDS_STILL = Gauge("headrace_stands_still", "Source partitions that stand still.", ["stage", "topic", "partition"])
 # Dead letters that committed transactions have produced, by the category of their header.
 DEAD_LETTERS = Counter("headrace_dead_letters", "Dead letters produced.", ["stage", "category"])
 # Messages that a route sent on, once a message however many destinations it has.

@@ -10,6 +10,7 @@ from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
 
 from streams.config import Settings
 from streams.dev.readiness import admin_client
+from streams.engine.retrying import RetryPolicy
 from streams.engine.stage import StageSpec, TableSpec
 from tests.conftest import Kafka
 from tests.integration.engine.children import StartChild, child_starter
@@ -28,6 +29,7 @@ class MakeBench(Protocol):
         configs: dict[str, dict[str, str]] | None = None,
         preset: bool = True,
         of: Settings | None = None,
+        retries: RetryPolicy | None = None,
         **spec: Any,
     ) -> Bench: ...
 
@@ -50,12 +52,16 @@ def make_bench(settings: Settings, unique_name: Callable[[str], str]) -> MakeBen
         configs: dict[str, dict[str, str]] | None = None,
         preset: bool = True,
         of: Settings | None = None,
+        retries: RetryPolicy | None = None,
         **spec: Any,
     ) -> Bench:
         settings_ = of or settings
         name = unique_name("stage")
         sources = tuple(f"{name}.source{i}" for i in range(1 + followers))
         made = StageSpec(name, sources, tuple(map(TableSpec, tables)), frozenset({f"{name}.out"}), **spec)
+        if retries is not None:
+            made = made.retrying(retries)
+            sources, tables = made.sources, tuple(table.name for table in made.tables)
         roles = {made.dead_letters: "dlq", f"{name}.out": "out"}
         roles |= dict.fromkeys(sources, "source") | {made.changelog(table): "changelog" for table in tables}
         admin = admin_client(settings_.bootstrap_servers())

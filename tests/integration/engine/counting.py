@@ -47,7 +47,7 @@ def app_with(
 ) -> StageApp:
     """A stage with this agent on each source."""
     app = StageApp(spec, settings, open_store=open_store, **options)
-    for source in spec.sources:
+    for source in spec.read_by_agents:
         app.agent(app.topic(source), name=f"agent of {source}")(agent)
     return app
 

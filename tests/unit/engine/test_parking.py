@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -115,56 +116,72 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-def test_no_record_is_lost_and_none_of_a_key_overtakes_another(steps: list[tuple]) -> None:
-    stage = Stage({})
-    sent: dict[int, bytes] = {}
-    discarded: set[int] = set()
-    free: set[int] = set()  # letters that hold nothing may come back at any time
-    for step in steps:
-        if step[0] == "live":
-            offset = len(sent)
-            sent[offset] = step[1]
-            stage.fails[offset] = list(step[2])
-            if Category.INVALID_FORMAT in step[2]:
-                free.add(offset)
-            stage.live(record(step[1], offset))
-        elif step[0] == "tick":
-            stage.tick(step[1])
-        elif step[0] == "redrive" and stage.letters:
-            stage.redrive(sorted(stage.letters)[step[1] % len(stage.letters)])
-        elif step[0] == "discard" and stage.letters:
-            offset = sorted(stage.letters)[step[1] % len(stage.letters)]
-            discarded.add(offset)
-            stage.discard(offset)
-        elif step[0] == "restart":
-            stage.parking = Parking(stage.policy)
-            stage.parking.load(stage.table.heads())
-        elif step[0] == "abort":
-            _give_up_a_cycle(stage, step[1])
-        _check(stage, sent, discarded, free)
-    while stage.letters:  # mended: all letters come back, in any order, and all is handled
-        stage.fails.clear()
-        for offset in random.Random(1).sample(sorted(stage.letters), len(stage.letters)):
-            stage.redrive(offset)
+def test_no_record_is_lost_and_none_of_a_key_overtakes_another(steps: list[tuple[Any, ...]]) -> None:
+    run = Run()
+    for step, *arguments in steps:
+        getattr(run, step)(*arguments)
+        run.check()
+    run.mend()
+    assert {offset for _, offset in run.stage.handled} | run.discarded == set(run.sent)
+    assert not run.stage.table
+    assert run.stage.parking.size == 0
+
+
+class Run:
+    """Steps of the property above, and what must hold after each."""
+
+    def __init__(self) -> None:
+        self.stage = Stage({})
+        self.sent: dict[int, bytes] = {}
+        self.discarded: set[int] = set()
+        self.free: set[int] = set()  # letters that hold nothing may come back at any time
+
+    def live(self, key: bytes, failures: list[Category]) -> None:
+        offset = len(self.sent)
+        self.sent[offset] = key
+        self.stage.fails[offset] = list(failures)
+        if Category.INVALID_FORMAT in failures:
+            self.free.add(offset)
+        self.stage.live(record(key, offset))
+
+    def tick(self, ms: int) -> None:
+        self.stage.tick(ms)
+
+    def redrive(self, which: int) -> None:
+        if letters := sorted(self.stage.letters):
+            self.stage.redrive(letters[which % len(letters)])
+
+    def discard(self, which: int) -> None:
+        if letters := sorted(self.stage.letters):
+            self.discarded.add(letters[which % len(letters)])
+            self.stage.discard(letters[which % len(letters)])
+
+    def restart(self) -> None:
+        self.stage.parking = Parking(self.stage.policy)
+        self.stage.parking.load(self.stage.table.heads())
+
+    def abort(self, key: bytes) -> None:
+        _give_up_a_cycle(self.stage, key)
+
+    def mend(self) -> None:
+        """The cause is mended: all letters come back, in any order, and all is handled."""
+        self.stage.fails.clear()
+        for offset in random.Random(1).sample(sorted(self.stage.letters), len(self.stage.letters)):
+            self.stage.redrive(offset)
         for _ in range(100):
-            stage.tick(60_000)
-    for _ in range(100):
-        stage.fails.clear()
-        stage.tick(60_000)
-    _check(stage, sent, discarded, free)
-    assert {offset for _, offset in stage.handled} | discarded == set(sent)
-    assert not stage.table
-    assert stage.parking.size == 0
+            self.stage.tick(60_000)
+        if self.stage.letters:
+            self.mend()
+        self.check()
 
-
-def _check(stage: Stage, sent: dict[int, bytes], discarded: set[int], free: set[int]) -> None:
-    handled = [offset for _, offset in stage.handled]
-    parked = stage.parked()
-    assert len(handled) == len(set(handled))
-    assert sorted([*handled, *parked, *stage.letters, *discarded]) == sorted(sent)
-    for key in set(sent.values()):
-        of_key = [offset for its, offset in stage.handled if its == key and offset not in free]
-        assert of_key == sorted(of_key)
+    def check(self) -> None:
+        handled = [offset for _, offset in self.stage.handled]
+        parked = self.stage.parked()
+        assert len(handled) == len(set(handled))
+        assert sorted([*handled, *parked, *self.stage.letters, *self.discarded]) == sorted(self.sent)
+        for key in set(self.sent.values()):
+            of_key = [offset for its, offset in self.stage.handled if its == key and offset not in self.free]
+            assert of_key == sorted(of_key)
 
 
 def _give_up_a_cycle(stage: Stage, key: bytes) -> None:
@@ -264,7 +281,9 @@ def test_a_full_queue_makes_the_partition_stand_still(bound: RetryPolicy) -> Non
     st.none() | st.binary(max_size=20), st.none() | st.binary(max_size=20),
     st.lists(st.tuples(st.text(max_size=5), st.none() | st.binary(max_size=5)), max_size=4),
 )  # fmt: skip
-def test_a_parked_record_comes_back_as_it_was(key: bytes | None, value: bytes | None, headers: list) -> None:
+def test_a_parked_record_comes_back_as_it_was(
+    key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes | None]]
+) -> None:
     one = ParkedRecord(b"=q", 7, "orders.inbound", 3, 2**40, 17, key, value, headers)
     back = decoded(encoded(one, headers), b"=q", 7)
     assert (back.topic(), back.partition(), back.offset(), back.timestamp()) == ("orders.inbound", 3, 2**40, (1, 17))
