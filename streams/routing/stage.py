@@ -33,9 +33,7 @@ def router_specs(topology: Topology) -> list[StageSpec]:
     by_stage: dict[str, list[Router]] = {}
     for router in topology.routers:
         by_stage.setdefault(router.stage, []).append(router)
-    return [
-        _spec(stage, routers).retrying(policy_of(topology.failures, stage)) for stage, routers in by_stage.items()
-    ]
+    return [_spec(stage, routers).retrying(policy_of(topology.failures, stage)) for stage, routers in by_stage.items()]
 
 
 def router_stage(
