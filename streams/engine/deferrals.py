@@ -8,7 +8,8 @@ from itertools import groupby
 from streams.engine.cycle import Cycle
 from streams.engine.deferral import Deferral, Halt
 from streams.engine.parked_record import ParkedRecord
-from streams.engine.parking import HEAD, Parking
+from streams.engine.parked_rows import HEAD
+from streams.engine.parking import Parking
 from streams.engine.retrying import Circuit, CircuitState, RetryPolicy
 from streams.engine.stage import PARKED, TP
 from streams.engine.state import TablePartition

@@ -13,63 +13,18 @@ Here are only the heads, mirrored. Pure: knows no Kafka; time and chance are arg
 
 import heapq
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import Enum, auto
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import orjson
 
 from streams.engine.parked_record import Consumed, Headers, ParkedRecord, decoded, encoded
+from streams.engine.parked_rows import AWAY, HEAD, Committed, Head, Rows, identity, letter_key, row_key
 from streams.engine.retrying import RETRIED, RetryPolicy
 from streams.errors import Category
 
-HEAD = b"head:"
-_AWAY = b""
 _EVENTS_SUFFIX = ".events"
-
-
-class Committed(Protocol):
-    """The table without the current cycle's writes."""
-
-    def get_raw(self, key: bytes) -> bytes | None:
-        """Row, or None."""
-
-
-class Rows(Committed, Protocol):
-    """The table as the current cycle sees it."""
-
-    def set_raw(self, key: bytes, raw: bytes) -> None:
-        """Write a row."""
-
-    def delete(self, key: bytes) -> None:
-        """Remove a row."""
-
-
-@dataclass(slots=True)
-class Head:
-    """A queue's state.
-
-    Args:
-        first: place of its first record that is not settled.
-        end: place of the next one to come.
-        records: how many are here.
-        size: their bytes.
-        attempts: failures of the first one so far.
-        since_ms: when it failed first; 0 where it has not.
-        due_ms: when it may be handled; 0 while it is away.
-        redriving: letters of it are on their way back, so that new records wait behind them.
-        bury_at: place from which its records become letters too; None where they don't.
-    """
-
-    first: int = 0
-    end: int = 0
-    records: int = 0
-    size: int = 0
-    attempts: int = 0
-    since_ms: int = 0
-    due_ms: int = 0
-    redriving: bool = False
-    bury_at: int | None = None
 
 
 class Place(Enum):
@@ -153,7 +108,7 @@ class Parking:
         """Queue of a record: its key's; of an event its aggregate's; a record without order is alone in its own."""
         key = record.key()
         if key is None or self.policy.order == "none":
-            return b"~" + _identity(record)
+            return b"~" + identity(record)
         if str(record.topic()).endswith(_EVENTS_SUFFIX):
             return b"=" + (key.rpartition(b"/")[0] or key)
         return b"=" + key
@@ -199,8 +154,8 @@ class Parking:
         head = self.heads[queue]
         front: list[ParkedRecord] = []
         for place in range(head.first, min(head.end, head.first + limit)):
-            raw = rows.get_raw(_row(queue, place))
-            if raw == _AWAY:
+            raw = rows.get_raw(row_key(queue, place))
+            if raw == AWAY:
                 break
             if raw is not None:
                 record = decoded(raw, queue, place)
@@ -291,7 +246,7 @@ class Parking:
             head = self.heads[queue]
             place = head.bury_at or 0
             while place < head.end and len(buried) < limit:
-                raw = rows.get_raw(_row(queue, place))
+                raw = rows.get_raw(row_key(queue, place))
                 if raw:
                     buried.append(decoded(raw, queue, place))
                     self._remove(rows, queue, head, place)
@@ -324,7 +279,7 @@ class Parking:
         if place is None:
             self._append(rows, queue, head, raw)
         else:
-            rows.set_raw(_row(queue, place), raw)
+            rows.set_raw(row_key(queue, place), raw)
             head.records += 1
             head.size += len(raw)
             self.size += len(raw)
@@ -338,22 +293,22 @@ class Parking:
         place = self._recall(rows, queue, letter)
         if place is None:
             return False
-        rows.delete(_row(queue, place))
+        rows.delete(row_key(queue, place))
         self._advance(rows, queue, self.heads[queue], now_ms)
         return True
 
     # -- steps
 
     def _append(self, rows: Rows, queue: bytes, head: Head, raw: bytes) -> None:
-        rows.set_raw(_row(queue, head.end), raw)
+        rows.set_raw(row_key(queue, head.end), raw)
         head.end += 1
         head.records += 1
         head.size += len(raw)
         self.size += len(raw)
 
     def _remove(self, rows: Rows, queue: bytes, head: Head, place: int) -> None:
-        raw = rows.get_raw(_row(queue, place)) or b""
-        rows.delete(_row(queue, place))
+        raw = rows.get_raw(row_key(queue, place)) or b""
+        rows.delete(row_key(queue, place))
         head.records -= 1
         head.size -= len(raw)
         self.size -= len(raw)
@@ -375,21 +330,21 @@ class Parking:
         self._keep(rows, queue, head)
 
     def _send_away(self, rows: Rows, queue: bytes, place: int, record: Consumed) -> None:
-        rows.set_raw(_row(queue, place), _AWAY)
-        rows.set_raw(_letter(queue, record), b"%d" % place)
+        rows.set_raw(row_key(queue, place), AWAY)
+        rows.set_raw(letter_key(queue, record), b"%d" % place)
 
     def _recall(self, rows: Rows, queue: bytes, letter: Consumed) -> int | None:
-        raw = rows.get_raw(_letter(queue, letter))
+        raw = rows.get_raw(letter_key(queue, letter))
         if raw is None:
             return None
-        rows.delete(_letter(queue, letter))
+        rows.delete(letter_key(queue, letter))
         return int(raw)
 
     def _advance(self, rows: Rows, queue: bytes, head: Head, now_ms: int) -> None:
         """Go past what is settled; what stands first then is due at once, unless it is away."""
         before = head.first
         raw = None
-        while head.first < head.end and (raw := rows.get_raw(_row(queue, head.first))) is None:
+        while head.first < head.end and (raw := rows.get_raw(row_key(queue, head.first))) is None:
             head.first += 1
         if head.first != before:
             head.attempts = head.since_ms = head.due_ms = 0
@@ -400,15 +355,3 @@ class Parking:
     def _schedule(self, queue: bytes, head: Head, due_ms: int) -> None:
         head.due_ms = due_ms
         heapq.heappush(self._due, (due_ms, queue))
-
-
-def _row(queue: bytes, place: int) -> bytes:
-    return b"row:%b:%020d" % (queue, place)
-
-
-def _letter(queue: bytes, record: Consumed) -> bytes:
-    return b"letter:%b:%b" % (queue, _identity(record))
-
-
-def _identity(record: Consumed) -> bytes:
-    return f"{record.topic()}/{record.partition()}@{record.offset()}".encode()

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.engine.parked_record import ParkedRecord, decoded, encoded
-from streams.engine.parking import HEAD, Parking, Place, Spent
+from streams.engine.parked_rows import HEAD
+from streams.engine.parking import Parking, Place, Spent
 from streams.engine.retrying import Circuit, CircuitState, RetryPolicy
 from streams.errors import Category
 

@@ -158,10 +158,10 @@ routers:
 
 def test_routers_of_one_stage_share_its_transaction() -> None:
     first, second = router_specs(topology(STAGES))
-    assert (first.name, first.lead, first.followers) == ("router", "shop.inbound", ("shop.mixed",))
-    assert first.tables == (ROUTES_TABLE,)
+    assert (first.name, first.read_by_agents) == ("router", ("shop.inbound", "shop.mixed"))
+    assert [table.name for table in first.tables] == [ROUTES_TABLE.name, "parked"]
     assert first.destinations == {"express", "standard", "watched"}
-    assert (second.name, second.sources) == ("second", ("orders.events",))
+    assert (second.name, second.read_by_agents) == ("second", ("orders.events",))
 
 
 def no_registry() -> Registry:
