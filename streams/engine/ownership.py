@@ -17,8 +17,8 @@ from confluent_kafka import KafkaException
 
 from streams.engine.clients import name_of
 from streams.engine.cluster import Cluster, ClusterFacts
-from streams.engine.passed import Passed
 from streams.engine.deferrals import Deferrals
+from streams.engine.passed import Passed
 from streams.engine.restore import Restorer
 from streams.engine.sources import Sources
 from streams.engine.stage import PARKED, TP, StageSpec, TableSpec
