@@ -260,7 +260,7 @@ class StageLoop:
         for at, writes in cycle.write_sets.items():
             if writes.rows:
                 table = writes.table
-                table.store.apply(writes.rows.items(), restorer.mark(table.changelog, ends[at] + 1, now))
+                table.store.apply(writes.in_bytes().items(), restorer.mark(table.changelog, ends[at] + 1, now))
         self._ownership.passed.advance(cycle.next)
 
     def _followers_due(self) -> bool:

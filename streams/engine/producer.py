@@ -203,7 +203,7 @@ class TransactionalProducer:
         """Produce one changelog record per dirty key; `on_last` gets the last one's offset when it is delivered."""
         table = writes.table
         writes.settle()
-        *items, (last_key, last_value) = writes.rows.items()
+        *items, (last_key, last_value) = writes.in_bytes().items()
         produce, topic, partition = self._open_producer.produce, table.changelog, table.partition
         for key, value in items:
             if traced:

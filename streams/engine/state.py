@@ -14,6 +14,7 @@ from streams.engine.stores import Mark, Store
 _ABSENT = object()
 _dumps = orjson.dumps
 _loads = orjson.loads
+_LEAST, _MOST = -(1 << 63), (1 << 64) - 1  # what orjson takes for a whole number
 
 
 class TablePartition:
@@ -56,7 +57,8 @@ class WriteSet:
 
     def __init__(self, table: TablePartition) -> None:
         self.table = table
-        self.rows: dict[bytes, bytes | None] = {}
+        # The changelog's bytes; a whole number stays one until the commit, which counters that change often pay for.
+        self.rows: dict[bytes, Any] = {}
         self.undo: list[tuple[bytes, Any]] = []
         # Which record wrote a key last: known only in a traced cycle, where a refused changelog record needs a culprit.
         self.origins: dict[bytes, tuple[TP, int]] = {}
@@ -67,7 +69,9 @@ class WriteSet:
         raw = self.rows.get(key, _ABSENT)
         if raw is _ABSENT:
             raw = self._committed(key)
-        return default if raw is None else _loads(raw)  # type: ignore[arg-type]  # _ABSENT never comes here
+        if type(raw) is int:
+            return raw
+        return default if raw is None else _loads(raw)
 
     def set(self, key: bytes, value: Any) -> None:
         """Write a JSON-able value.
@@ -75,7 +79,7 @@ class WriteSet:
         Raises:
             TypeError: the value is not JSON-able.
         """
-        raw = _dumps(value)
+        raw = value if type(value) is int and _LEAST <= value <= _MOST else _dumps(value)
         rows = self.rows
         self.undo.append((key, rows.get(key, _ABSENT)))
         rows[key] = raw
@@ -83,7 +87,7 @@ class WriteSet:
     def get_raw(self, key: bytes) -> bytes | None:
         """Bytes of a row of a `values="bytes"` table, or None."""
         raw = self.rows.get(key, _ABSENT)
-        return self._committed(key) if raw is _ABSENT else raw  # type: ignore[return-value]  # _ABSENT never comes here
+        return self._committed(key) if raw is _ABSENT else raw
 
     def set_raw(self, key: bytes, raw: bytes) -> None:
         """Write a row of a `values="bytes"` table."""
@@ -94,6 +98,14 @@ class WriteSet:
         """Remove a row; the changelog gets a tombstone."""
         self.undo.append((key, self.rows.get(key, _ABSENT)))
         self.rows[key] = None
+
+    def in_bytes(self) -> dict[bytes, bytes | None]:
+        """The rows as changelog and store take them."""
+        rows = self.rows
+        for key, raw in rows.items():
+            if type(raw) is int:
+                rows[key] = b"%d" % raw
+        return rows
 
     def settle(self) -> None:
         """Let stand what was written outside any record's handling: the next record that fails must not undo it."""
