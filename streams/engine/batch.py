@@ -12,6 +12,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, Message
 
+from streams.engine.concurrency import WITHIN_S, AsyncHandle, handle_concurrently
 from streams.engine.cycle import Cycle
 from streams.engine.dead_letters import Failure, Headers, dead_letter_headers, stripped_headers
 from streams.engine.deferral import Deferral, Halt, Turn
@@ -96,6 +97,11 @@ class Batch:
         return len(self.records)
 
     @property
+    def deferral(self) -> Deferral | None:
+        """Which records have to wait; None where the stage has no retry policy."""
+        return self._deferral
+
+    @property
     def next_offset(self) -> int | None:
         """Offset after the last record: what will be committed; None where that changes nothing."""
         if self._halted_at is not None:
@@ -153,12 +159,20 @@ class Batch:
         Raises:
             MessageRefused: the topic or partition does not exist, or the stage does not declare it.
         """
+        self.check_destination(topic, partition)
+        self.out.append((topic, value, key, partition, timestamp_ms, headers))
+
+    def check_destination(self, topic: str, partition: int = -1) -> None:
+        """Refuse a topic or partition that this stage cannot send to.
+
+        Raises:
+            MessageRefused: it does not exist, or the stage does not declare it.
+        """
         partitions = self._known_topics.get(topic)
         if partitions is None:
             raise MessageRefused(f"stage {self._stage} may not send to {topic}: not among its destinations")
         if not -1 <= partition < partitions:
             raise MessageRefused(f"{topic} has {partitions} partitions; there is no partition {partition}")
-        self.out.append((topic, value, key, partition, timestamp_ms, headers))
 
     def after_commit(self, call: Callable[[float], None]) -> None:
         """Call `call(commit's unix time)` on the engine's thread once this batch is committed, and only then."""
@@ -193,14 +207,22 @@ class Batch:
             except (StoreClosed, StoreDamaged):
                 raise  # the state is gone, which is no record's fault
             except Exception as error:  # noqa: BLE001 this is where any error is judged
-                self._fail(record, error, mark)
+                self.fail(record, error, mark)
                 if self._deferral is not None and not self._deferral.idle:  # what follows may have to wait
-                    self._trace(_offset_of(record))
+                    self.trace(_offset_of(record))
                     return False
             for writes in written:
                 if writes.undo:
                     writes.undo.clear()
         return True
+
+    async def each_async(self, handle: AsyncHandle, *, concurrency: int = 1, within_s: float = WITHIN_S) -> None:
+        """Handle every record with a coroutine, up to `concurrency` of different keys at once.
+
+        What a record sends and writes goes through its scope and takes effect when it has been handled; it may touch
+        only its own key's rows. After `within_s` seconds no further one is begun: the rest comes in the next cycle.
+        """
+        await handle_concurrently(self, handle, concurrency, within_s)
 
     def finish(self) -> None:
         """Produce the rest before the agent takes the partition's next batch: outputs keep the order of records."""
@@ -212,7 +234,6 @@ class Batch:
 
         Notes which record put out what, and buries the convicted.
         """
-        refused = self._refused or {}
         for record in self._cursor:
             if self._stands_still(record):
                 return
@@ -220,30 +241,30 @@ class Batch:
             self.route = None
             offset = _offset_of(record)
             try:
-                if self._is_turn_of(record):
+                if self.is_turn_of(record):
                     handle(record)
-                    if offset in refused:
-                        raise _conviction(refused[offset], self.route)  # noqa: TRY301 it is buried like any other
+                    if conviction := self.convicted(offset):
+                        raise conviction  # noqa: TRY301 it is buried like any other
                     if self._deferral is not None:
                         self._deferral.handled(record)
             except (StoreClosed, StoreDamaged):
                 raise  # the state is gone, which is no record's fault
             except Exception as error:  # noqa: BLE001 this is where any error is judged
-                self._fail(record, error, mark)
-            self._trace(offset)
+                self.fail(record, error, mark)
+            self.trace(offset)
+
+    def halted_before(self, record: Message) -> bool:
+        """Whether this partition was halted before this record, by this batch or an earlier one of the cycle."""
+        tp = TP(self.topic, self.partition)
+        if self._halted_at is None and tp in self.cycle.halted and not isinstance(record, ParkedRecord):
+            self._halted_at = self.cycle.halted[tp].offset
+        return self._halted_at is not None
 
     def _stands_still(self, record: Message) -> bool:
-        """Whether the partition stands still from this record on."""
         deferral = self._deferral
-        if deferral is None:
-            return False
-        tp = TP(self.topic, self.partition)
-        if deferral.stands_still is None and tp in self.cycle.halted and not isinstance(record, ParkedRecord):
-            self._halted_at = self.cycle.halted[tp].offset
-            return True
-        return deferral.stands_still is not None
+        return deferral is not None and (self.halted_before(record) or deferral.stands_still is not None)
 
-    def _is_turn_of(self, record: Message) -> bool:
+    def is_turn_of(self, record: Message) -> bool:
         """Whether this record is to be handled now; False where it waits, or the partition stands still."""
         if self._deferral is None:
             return True
@@ -260,11 +281,9 @@ class Batch:
         assert self._deferral.stands_still is not None  # noqa: S101 the caller looked
         until, outage = self._deferral.stands_still
         self.skipped.add(_offset_of(record))
-        if not isinstance(record, ParkedRecord):
-            self._halted_at = _offset_of(record)
-            self.cycle.halted[TP(self.topic, self.partition)] = Halt(self._halted_at, until, outage)
+        self.stop_before(record, until, outage=outage)
 
-    def _trace(self, offset: int) -> None:
+    def trace(self, offset: int) -> None:
         """Note what the record at `offset` wrote and put out: the cycle may run because of what a broker refused."""
         origin = TP(self.topic, self.partition), offset
         written = self._written if self._deferral is None else [*self._written, self._deferral.rows]
@@ -275,7 +294,18 @@ class Batch:
         if self.marks is not None:
             self.marks.append((len(self.out), offset))
 
-    def _fail(self, record: Message, error: Exception, mark: int) -> None:
+    def stop_before(self, record: Message, until: float, *, outage: bool) -> None:
+        """Handle nothing from this record on; the partition goes on with it at `until` (monotonic seconds)."""
+        if not isinstance(record, ParkedRecord):  # it stays where it is, and due
+            self._halted_at = _offset_of(record)
+            self.cycle.halted[TP(self.topic, self.partition)] = Halt(self._halted_at, until, outage)
+
+    def convicted(self, offset: int) -> MessageRefused | None:
+        """What the broker has said of the outputs of the record at `offset`."""
+        error = (self._refused or {}).get(offset)
+        return None if error is None else _conviction(error, self.route)
+
+    def fail(self, record: Message, error: Exception, mark: int, *, concurrent: bool = False) -> None:
         """Undo what a failed record sent and wrote; it waits for another try, or becomes a dead letter."""
         del self.out[mark:]
         for writes in self._written:
@@ -287,9 +317,9 @@ class Batch:
         elif deferral is not None:
             unreadable = _is_unreadable(error)
             headers = None if unreadable else _readable_headers(record, error)
-            judged = deferral.failed(record, category_of(error), headers)  # type: ignore[arg-type]  # bytes when consumed
+            judged = deferral.failed(record, category_of(error), headers, concurrent=concurrent)  # type: ignore[arg-type]  # bytes when consumed
             if judged is None:
-                if deferral.stands_still is not None:
+                if deferral.stands_still is not None and not concurrent:
                     self._halt(record)
                 self.skipped.add(_offset_of(record))
                 return

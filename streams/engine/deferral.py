@@ -52,6 +52,14 @@ class Deferral:
         self.rows = rows
         self.stands_still: tuple[float, bool] | None = None
 
+    def has_room(self) -> bool:
+        """Whether one more record may be parked."""
+        return self._parking.has_room()
+
+    def queue_of(self, record: Consumed) -> bytes:
+        """Queue of a record: records of one queue are handled one after the other."""
+        return record.queue if isinstance(record, ParkedRecord) else self._parking.queue_of(record)
+
     @property
     def idle(self) -> bool:
         """Whether no key has trouble, so that records need not be looked at."""
@@ -84,20 +92,25 @@ class Deferral:
         if isinstance(record, ParkedRecord):
             self._parking.settled(self.rows, record, _now_ms())
 
-    def failed(self, record: Consumed, category: Category, headers: Headers | None) -> Spent | None:
+    def failed(
+        self, record: Consumed, category: Category, headers: Headers | None, *, concurrent: bool = False
+    ) -> Spent | None:
         """A record failed; None where it is parked or the partition stands still, else it becomes a letter.
 
         Args:
             record: as it was handled.
             category: of its failure.
             headers: the record's; None where they cannot be read, so that it cannot be parked.
+            concurrent: later records may have been handled already, so the partition cannot stop before this one:
+                it is parked in any case.
         """
         now = time.monotonic()
-        if category is Category.TRANSIENT and self._circuit.failed(self._queue_of(record), now):
+        if category is Category.TRANSIENT and self._circuit.failed(self.queue_of(record), now):
             if isinstance(record, ParkedRecord):
-                self._parking.postpone(self.rows, record, _now_ms() + round(1000 * (self._circuit.until - now)))
+                self._parking.postpone(self.rows, record, self._next_try_ms(now))
             self._halt(self._circuit.until, outage=True)
-            return None
+            if isinstance(record, ParkedRecord) or not concurrent:
+                return None
         became = self._parking.failed(
             self.rows,
             record,
@@ -106,13 +119,14 @@ class Deferral:
             _now_ms(),
             chance=random.random(),  # noqa: S311 it spreads retries, and hides nothing
             retries=0 if headers is None else None,
+            in_any_case=concurrent,
         )
         if became is Place.FULL:
             self._halt(now + _FULL_S, outage=False)
         return became if isinstance(became, Spent) else None
 
-    def _queue_of(self, record: Consumed) -> bytes:
-        return record.queue if isinstance(record, ParkedRecord) else self._parking.queue_of(record)
+    def _next_try_ms(self, now: float) -> int:
+        return _now_ms() + round(1000 * (self._circuit.until - now))
 
     def _halt(self, until: float, *, outage: bool) -> Turn:
         self.stands_still = until, outage

@@ -195,6 +195,7 @@ class Parking:
         *,
         chance: float,
         retries: int | None = None,
+        in_any_case: bool = False,
     ) -> Spent | Place:
         """A record failed: park it until its retry, or it is spent and becomes a letter, which may hold its key.
 
@@ -206,6 +207,7 @@ class Parking:
             now_ms: unix milliseconds.
             chance: from 0 to 1, varies the backoff.
             retries: in place of the policy's, where a destination has its own.
+            in_any_case: park it even where there is no room.
         """
         parked = record if isinstance(record, ParkedRecord) else None
         queue = parked.queue if parked else self.queue_of(record)
@@ -214,7 +216,7 @@ class Parking:
         head.since_ms = head.since_ms or now_ms
         if category in RETRIED and head.attempts <= (self.policy.retries if retries is None else retries):
             if parked is None:
-                if not self.has_room():
+                if not (in_any_case or self.has_room()):
                     return Place.FULL
                 self._append(rows, queue, head, encoded(record, headers))
             self._schedule(queue, head, now_ms + round(1000 * self.policy.backoff_s(head.attempts, chance)))
