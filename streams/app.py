@@ -1,7 +1,8 @@
 """Composition root: settings + topology + domain -> stages. The one place that knows every package.
 
 A domain is the module that HEADRACE_APP names. Its stages join those of the topology where it has
-`stage_specs(topology) -> Iterable[StageSpec]` and `stage_app(spec, world) -> StageApp`.
+`stage_specs(topology) -> Iterable[StageSpec]` and `stage_app(spec, world) -> StageApp`, its converters those of the
+mappings where it has `converters`, a `streams.transforming.converters.Converters`.
 How a stage is in its group is the operator's to say: `stages` of topology.yaml overrides what its package declares.
 """
 
@@ -24,6 +25,10 @@ from streams.topology.findings import Finding, findings_found
 from streams.topology.lint import lint as lint_topology
 from streams.topology.loading import load_topology
 from streams.topology.model import Topology
+from streams.transforming.conversions import Conversions, conversions_of
+from streams.transforming.converters import Converters
+from streams.transforming.lint import lint as lint_transforming
+from streams.transforming.stage import transformer_specs, transformer_stage
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class World:
     settings: Settings
     topology: Topology
     contracts: Contracts
+    conversions: Conversions
 
     def open_registry(self) -> Registry:
         """The registry that the settings name.
@@ -52,15 +58,55 @@ def load_world(settings: Settings) -> World:
     """
     topology = load_topology(settings.topology)
     contracts = load_contracts(settings.schemas)
-    findings = lint(topology, contracts)
+    conversions = (
+        load_conversions(settings, topology, contracts)
+        if _needs_converters(topology)
+        else conversions_of(topology, contracts, Converters())
+    )
+    findings = lint(topology, contracts, conversions)
     if findings:
         raise findings_found(settings.topology, findings)
-    return World(settings, topology, contracts)
+    return World(settings, topology, contracts, conversions)
 
 
-def lint(topology: Topology, contracts: Contracts) -> list[Finding]:
+def lint(topology: Topology, contracts: Contracts, conversions: Conversions) -> list[Finding]:
     """What every package finds wrong with the topology, in the order of the file."""
-    return sorted([*lint_topology(topology, contracts.names), *lint_routing(topology, contracts)])
+    return sorted(
+        [
+            *lint_topology(topology, contracts.names),
+            *lint_routing(topology, contracts),
+            *lint_transforming(topology, conversions),
+        ]
+    )
+
+
+def _needs_converters(topology: Topology) -> bool:
+    """Whether the domain's code has a part in what lint proves; else it is not loaded for it."""
+    return bool(topology.transformations) or any(topic.format for topic in topology.topics.values())
+
+
+def load_conversions(settings: Settings, topology: Topology, contracts: Contracts) -> Conversions:
+    """Every converter: the topology's mappings, and those of the domain.
+
+    Raises:
+        UsageError: the domain cannot be loaded, or its `converters` are none.
+    """
+    return conversions_of(topology, contracts, converters_of(load_domain(settings.app)))
+
+
+def converters_of(domain: ModuleType | None) -> Converters:
+    """What the domain registered.
+
+    Raises:
+        UsageError: its `converters` is something else.
+    """
+    found = getattr(domain, "converters", None) or Converters()
+    if not isinstance(found, Converters):
+        raise UsageError(
+            f"{getattr(domain, '__name__', '')}.converters: expected Converters() of streams.transforming.converters, "
+            f"got {type(found).__name__}"
+        )
+    return found
 
 
 def load_domain(name: str) -> ModuleType | None:
@@ -79,7 +125,8 @@ def load_domain(name: str) -> ModuleType | None:
 
 def stage_specs(topology: Topology, domain: ModuleType | None = None) -> list[StageSpec]:
     """All stages, the topology's and the domain's, in the groups that `stages` of the topology says."""
-    return [_as_set(spec, topology) for spec in (*router_specs(topology), *_domain_specs(topology, domain))]
+    declared = (*router_specs(topology), *transformer_specs(topology), *_domain_specs(topology, domain))
+    return [_as_set(spec, topology) for spec in declared]
 
 
 def _as_set(spec: StageSpec, topology: Topology) -> StageSpec:
@@ -106,7 +153,7 @@ def choose_stages(specs: Sequence[StageSpec], names: Sequence[str]) -> list[Stag
     if unknown:
         raise UsageError(f"unknown stage {', '.join(unknown)}; the topology has: {known}")
     if not by_name:
-        raise UsageError("the topology has no stage to run; declare a router")
+        raise UsageError("the topology has no stage to run; declare a router or a transformation")
     return [by_name[name] for name in dict.fromkeys(names)] or list(specs)
 
 
@@ -124,10 +171,11 @@ def one_stage(specs: Sequence[StageSpec], name: str) -> StageSpec:
 
 def stage_apps(world: World, specs: Sequence[StageSpec], domain: ModuleType | None) -> list[StageApp]:
     """Apps of these stages; the first one hosts the process's web server."""
-    routers = {spec.name for spec in router_specs(world.topology)}
+    makers = {spec.name: _router for spec in router_specs(world.topology)}
+    makers |= {spec.name: _transformer for spec in transformer_specs(world.topology)}
     return [
-        _router(spec, world, hosts_web=i == 0)
-        if spec.name in routers
+        makers[spec.name](spec, world, hosts_web=i == 0)
+        if spec.name in makers
         else _from_domain(spec, world, domain, hosts_web=i == 0)
         for i, spec in enumerate(specs)
     ]
@@ -136,6 +184,12 @@ def stage_apps(world: World, specs: Sequence[StageSpec], domain: ModuleType | No
 def _router(spec: StageSpec, world: World, *, hosts_web: bool) -> StageApp:
     return router_stage(
         spec, world.topology, world.contracts, world.open_registry, world.settings, web_enabled=hosts_web
+    )
+
+
+def _transformer(spec: StageSpec, world: World, *, hosts_web: bool) -> StageApp:
+    return transformer_stage(
+        spec, world.topology, world.conversions, world.open_registry, world.settings, web_enabled=hosts_web
     )
 
 

@@ -58,7 +58,7 @@ class RecordError(Exception):
         route: name of the route that was being served, if any.
     """
 
-    category: ClassVar[Category] = Category.UNKNOWN
+    category: Category = Category.UNKNOWN
 
     def __init__(self, message: str, *, route: str | None = None) -> None:
         super().__init__(message)
@@ -77,6 +77,28 @@ class MessageRefused(InvalidMessage):
 
 class UnreadableHeaders(InvalidMessage):
     """A header's name is not UTF-8, so the binding cannot give any; asking it again ends the process."""
+
+
+class UnsupportedTransformation(InvalidMessage, HeadraceError):
+    """No converters lead from one format to the other: refused at the start, and of a message that comes anyway."""
+
+
+class TransformationFailed(RecordError):
+    """A converter could not make the target of a message.
+
+    Args:
+        hop: the conversion, as `from -> to`.
+        field: where in the payload, as a path; empty where the whole is meant.
+        reason: what was expected and what came.
+        category: INVALID_FORMAT where the message is to blame, TRANSIENT where a converter took too long, else
+            UNKNOWN: a converter that raises, or makes what its contract refuses, is a bug.
+    """
+
+    def __init__(self, hop: str, field: str, reason: str, category: Category = Category.UNKNOWN) -> None:
+        super().__init__(f"{hop}: {f'{field}: ' if field else ''}{reason}")
+        self.hop = hop
+        self.field = field
+        self.category = category
 
 
 class MessageExpired(RecordError):

@@ -19,6 +19,7 @@ NOUNS = {
     "send": "Send JSON lines as Avro messages.",
     "tables": "Read tables through a running worker.",
     "topology": "Check topology.yaml and bring it to the cluster.",
+    "transform": "Show how messages of one format become those of another.",
     "worker": "Run stages.",
 }
 

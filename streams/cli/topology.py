@@ -18,7 +18,7 @@ from streams.config import Settings
 from streams.engine.group_offsets import committed_offsets
 from streams.engine.registries import open_registry
 from streams.errors import HeadraceError
-from streams.messages.contracts import Contracts
+from streams.messages.contracts import Contracts, load_contracts
 from streams.messages.registry import Registry
 from streams.telemetry.alerts import alert_rules
 from streams.topology import graph as graphs
@@ -29,6 +29,7 @@ from streams.topology.connection import connect
 from streams.topology.desired import desired_groups, desired_topics
 from streams.topology.loading import load_topology
 from streams.topology.plan import Plan, make_plan
+from streams.transforming.conversions import described_paths
 
 
 @click.group(cls=Suggesting)
@@ -44,6 +45,8 @@ def lint() -> None:
     checked = app.load_world(settings).topology
     routes = sum(len(router.routes) for router in checked.routers)
     counts = f"topics: {len(checked.topics)}, routers: {len(checked.routers)}, routes: {routes}"
+    if checked.transformations:
+        counts += f", transformations: {len(checked.transformations)}"
     click.echo(f"{settings.topology}: no findings ({counts})")
 
 
@@ -96,7 +99,17 @@ def apply(*, allow_destructive: bool) -> None:
 @location_options
 def graph() -> None:
     """Print the topology as a Mermaid flowchart."""
-    click.echo(graphs.mermaid(load_topology(Settings().topology)))
+    settings = Settings()
+    loaded = load_topology(settings.topology)
+    if not loaded.transformations:
+        click.echo(graphs.mermaid(loaded))
+        return
+    conversions = app.load_conversions(settings, loaded, load_contracts(settings.schemas))
+    click.echo(
+        graphs.mermaid(
+            loaded, lambda each: [line.replace(" -> ", " → ") for line in described_paths(each, loaded, conversions)]
+        )
+    )
 
 
 @topology.command(short_help="Print alert rules for Prometheus.")

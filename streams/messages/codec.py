@@ -14,6 +14,7 @@ from streams.messages.framing import SchemaName, frame, framed, schema_name_of, 
 from streams.messages.registry import Registered
 
 Payload = dict[str, Any]
+Encode = Callable[[Payload], bytes]
 
 _REFUSALS = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
 
@@ -33,7 +34,7 @@ class Codec:
         self._by_name |= {each.id: each for each in versions}
         self._versions = {(each.subject, identity(each.schema)): each for each in versions}
         # Compiled when a message first needs one.
-        self._encoders: dict[str, Callable[[Payload], bytes]] = {}
+        self._encoders: dict[str, Encode] = {}
         self._decoders: dict[SchemaName, tuple[str, Decode]] = {}
 
     def version_of(self, contract: Contract) -> Registered:
@@ -56,12 +57,20 @@ class Codec:
             InvalidMessage: the payload does not fit the contract.
             ConfigurationRefused: the contract is not registered.
         """
+        return self.encoder_of(contract_name)(payload)
+
+    def encoder_of(self, contract_name: str) -> Encode:
+        """A function that does what `encode` does, for many payloads of one contract.
+
+        Raises:
+            ConfigurationRefused: the contract is not registered.
+        """
         encode = self._encoders.get(contract_name)
         if encode is None:
             encode = self._encoders[contract_name] = self._encoder(self._contracts[contract_name])
-        return encode(payload)
+        return encode
 
-    def _encoder(self, contract: Contract) -> Callable[[Payload], bytes]:
+    def _encoder(self, contract: Contract) -> Encode:
         header, schema, write = frame(self.version_of(contract).id, b""), contract.parsed, fastavro.schemaless_writer
 
         def encode(payload: Payload) -> bytes:
@@ -87,9 +96,20 @@ class Codec:
             InvalidMessage: no framing, an unknown schema, or damaged bytes.
         """
         headers = headers or {}
-        name = schema_name_of(value, headers)
-        known = self._decoders.get(name) or self._decoder(name)
-        return known[0], known[1](framed(value, headers, 0))  # decoders pass over the id
+        name, decode = self.decoder_of(schema_name_of(value, headers))
+        return name, decode(framed(value, headers, 0))  # decoders pass over the id
+
+    def learn(self, version: Registered) -> None:
+        """Know a version that was registered after this codec was made."""
+        self._by_name[version.id] = version
+
+    def decoder_of(self, name: SchemaName) -> tuple[str, Decode]:
+        """Short name of the contract that a schema's name stands for, and a function that decodes its framed values.
+
+        Raises:
+            InvalidMessage: the schema is not registered, or of no contract.
+        """
+        return self._decoders.get(name) or self._decoder(name)
 
     def _decoder(self, name: SchemaName) -> tuple[str, Decode]:
         writer = self._by_name.get(name)

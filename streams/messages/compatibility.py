@@ -58,7 +58,7 @@ class _Comparison:
         if isinstance(reader, list) or kind_of(branch) != "null":
             yield from self.compare(reader, branch, where)
         elif kind_of(reader) != "null":
-            yield f"{where}: it could be null; it is now {_shown(reader)}; keep null in its union"
+            yield f"{where}: it could be null; it is now {described(reader)}; keep null in its union"
 
     def _into_union(self, reader: list[Schema], writer: Schema, where: str) -> Iterator[str]:
         attempts = [list(self.compare(branch, writer, where)) for branch in reader]
@@ -68,7 +68,7 @@ class _Comparison:
         if len(alike) == 1:
             yield from attempts[alike[0]]
         else:
-            yield f"{where}: type {_shown(writer)} is no longer in its union; keep it"
+            yield f"{where}: type {described(writer)} is no longer in its union; keep it"
 
     def _reader(self, schema: Schema) -> Schema:
         return self.reader_types.get(schema, schema) if isinstance(schema, str) else schema
@@ -77,7 +77,8 @@ class _Comparison:
         kind, written = kind_of(reader), kind_of(writer)
         if kind != written:
             if kind not in _PROMOTIONS.get(written, ()) or _logical_form(reader) or _logical_form(writer):
-                yield f"{where}: type {_shown(writer)} cannot be read as {_shown(reader)}; add a new field instead"
+                what = f"type {described(writer)} cannot be read as {described(reader)}"
+                yield f"{where}: {what}; add a new field instead"
             return
         yield from _logical(reader, writer, where)
         if kind == "array":
@@ -132,7 +133,7 @@ _BODIES = {
 def _logical(reader: Schema, writer: Schema, where: str) -> Iterator[str]:
     new, old = _logical_form(reader), _logical_form(writer)
     if new != old:
-        yield f"{where}: {_shown(writer)} is now {_shown(reader)}; the same bytes would mean another value"
+        yield f"{where}: {described(writer)} is now {described(reader)}; the same bytes would mean another value"
 
 
 def _logical_form(schema: Schema) -> tuple[Any, ...]:
@@ -158,9 +159,10 @@ def _short(name: str) -> str:
     return name.rpartition(".")[2]
 
 
-def _shown(schema: Schema) -> str:
+def described(schema: Schema) -> str:
+    """A type as errors name it: `decimal(12,2)`, `[null, string]`, `record line`."""
     if isinstance(schema, list):
-        return "[" + ", ".join(map(_shown, schema)) + "]"
+        return "[" + ", ".join(map(described, schema)) + "]"
     if not isinstance(schema, Mapping):
         return str(schema)
     if _is_decimal(schema):

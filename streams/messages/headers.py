@@ -3,6 +3,7 @@
 import re
 import uuid
 from datetime import UTC, datetime, timedelta
+from hashlib import sha1
 from typing import Final
 
 from streams.errors import InvalidMessage, MessageExpired
@@ -49,6 +50,8 @@ KNOWN: Final = frozenset(
 SPECVERSION_1: Final = b"1.0"
 AVRO: Final = b"application/avro"
 
+# The two highest bits of a UUID's ninth byte are 1 and 0.
+_VARIANTS: Final = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 _MESSAGE_IDS: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:headrace:message")
 _TIME = re.compile(
     rb"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[Tt ]([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)"
@@ -144,7 +147,10 @@ def message_id(source_id: str, rule: str, index: int = 0) -> str:
         rule: what made it, e.g. `transformer:order` or `saga:order_fulfilment:charge_payment`.
         index: which one of several.
     """
-    return str(uuid.uuid5(_MESSAGE_IDS, f"{source_id}\x1f{rule}\x1f{index}"))
+    # What uuid.uuid5 does, at a third of its cost: RFC 9562, section 5.5.
+    digits = sha1(_MESSAGE_IDS.bytes + f"{source_id}\x1f{rule}\x1f{index}".encode(), usedforsecurity=False).hexdigest()
+    variant = _VARIANTS[digits[16]]
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
 
 
 def _shown(value: bytes | None) -> str:

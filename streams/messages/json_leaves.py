@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Callable
 from datetime import date, datetime, time
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +15,10 @@ from streams.messages.avsc import Schema, kind_of
 from streams.messages.logical import logical_type
 
 Convert = Callable[[Any], Any]
+CompileLeaf = Callable[[Schema], Convert]
 
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,400}(\.[0-9]{1,400})?")
+_EXACT = Context(prec=1000)  # Python's own context rounds to 28 digits
 _SHOWN = 60  # characters of a wrong value that an error repeats
 
 
@@ -148,9 +150,9 @@ def _decimal(schema: Schema) -> Convert:
             raise misfit(expected, value)
         result = Decimal(value)
         exponent = result.as_tuple().exponent
-        if abs(result) >= limit or (isinstance(exponent, int) and -exponent > scale):
+        if result.copy_abs() >= limit or (isinstance(exponent, int) and -exponent > scale):
             raise misfit(expected, value)
-        if capacity is not None and not -capacity <= int(result.scaleb(scale)) < capacity:
+        if capacity is not None and not -capacity <= int(result.scaleb(scale, _EXACT)) < capacity:
             raise misfit(f"decimal of at most {schema['size']} bytes", value)
         return result
 

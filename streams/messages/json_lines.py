@@ -7,15 +7,14 @@ from datetime import UTC, datetime
 
 import orjson
 
-from streams.errors import InvalidMessage, UsageError
+from streams.errors import InvalidMessage
 from streams.messages import headers as names
 from streams.messages.codec import Codec
 from streams.messages.contracts import Contract
 from streams.messages.headers import format_time
 from streams.messages.json_values import compile_from_json
-from streams.messages.paths import MISSING, Step, lookup, parse_path
+from streams.messages.keys import compile_key
 
-_PAYLOAD = "payload."
 _VARIANTS = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 
 
@@ -66,8 +65,7 @@ class JsonLines:
         self._contract = contract
         self._from_json = compile_from_json(contract)
         self._codec = codec
-        self._key_steps = None if key_field is None else _key_steps(contract, key_field)
-        self._key_field = key_field
+        self._read_key = None if key_field is None else compile_key(contract, key_field)
         self._now, self._new_id = now, new_id
         self._fixed = (
             (names.SPECVERSION, names.SPECVERSION_1),
@@ -90,7 +88,7 @@ class JsonLines:
             raise InvalidMessage(f"not JSON: {error.msg} at character {error.colno}") from None
         payload = self._from_json(parsed)
         value = self._codec.encode(self._contract.full_name, payload)
-        key = self._key(payload)
+        key = None if self._read_key is None else self._read_key(payload)
         message_id = self._new_id().encode()
         headers: list[tuple[str, str | bytes | None]] = [
             *self._fixed,
@@ -101,21 +99,3 @@ class JsonLines:
         if key is not None:
             headers.append((names.SUBJECT, key))
         return Outgoing(key, value, headers)
-
-    def _key(self, payload: dict[str, object]) -> bytes | None:
-        if self._key_steps is None:
-            return None
-        found = lookup(payload, self._key_steps)
-        if found is MISSING or found == "" or isinstance(found, list | dict | bytes):
-            raise InvalidMessage(f"{self._key_field}: expected the message's key, got {_shown(found)}")
-        return str(found).encode()
-
-
-def _shown(found: object) -> str:
-    return "nothing" if found is MISSING or found == "" else type(found).__name__
-
-
-def _key_steps(contract: Contract, key_field: str) -> tuple[Step, ...]:
-    if not key_field.startswith(_PAYLOAD):
-        raise UsageError(f"contracts.{contract.name}.key is {key_field}; a payload has only a key below payload.")
-    return parse_path(key_field.removeprefix(_PAYLOAD))

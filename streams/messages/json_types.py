@@ -1,24 +1,28 @@
-"""JSON to the values of whole Avro types, field by field; json_values.py says what JSON looks like."""
+"""JSON to the values of whole Avro types, field by field; json_values.py says what JSON looks like.
+
+With another compiler of leaves (python_values.py) the same walk checks values that are Python's already.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from streams.messages.avsc import Schema, kind_of, named_types
 from streams.messages.defaults import default_value
-from streams.messages.json_leaves import Convert, Misfit, compile_leaf, misfit
+from streams.messages.json_leaves import CompileLeaf, Convert, Misfit, compile_leaf, misfit
 from streams.messages.logical import logical_type
 
 _ABSENT = object()
 
 
-def compile_type(schema: Schema) -> Convert:
+def compile_type(schema: Schema, leaf: CompileLeaf = compile_leaf) -> Convert:
     """A function from parsed JSON to the value of a normalised schema; it raises Misfit."""
-    return _Compiler(schema).compile(schema)
+    return _Compiler(schema, leaf).compile(schema)
 
 
 class _Compiler:
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, leaf: CompileLeaf) -> None:
         self._types = named_types(schema)
+        self._leaf = leaf
         self._records: dict[str, Convert] = {}
 
     def compile(self, schema: Schema) -> Convert:
@@ -31,7 +35,7 @@ class _Compiler:
             return self._union(schema)
         if kind == "array":
             return _array(self.compile(schema["items"]))
-        return _map(self.compile(schema["values"])) if kind == "map" else compile_leaf(schema)
+        return _map(self.compile(schema["values"])) if kind == "map" else self._leaf(schema)
 
     def _record(self, schema: Mapping[str, Any]) -> Convert:
         name = schema["name"]
@@ -51,15 +55,20 @@ class _Compiler:
             if not isinstance(value, dict):
                 raise misfit(f"record {short}", value)
             result = {}
+            given_fields = len(fields)
             field = ""
             try:
                 for field, convert_field, absent in fields:
                     given = value.get(field, _ABSENT)
-                    result[field] = absent() if given is _ABSENT else convert_field(given)
+                    if given is _ABSENT:
+                        result[field] = absent()
+                        given_fields -= 1
+                    else:
+                        result[field] = convert_field(given)
             except Misfit as error:
                 error.path.append(field)
                 raise
-            if len(value) > len(known) or not value.keys() <= known:
+            if len(value) > given_fields:
                 raise _unknown_field(value, known, short)
             return result
 
@@ -70,7 +79,10 @@ class _Compiler:
     def _absent(self, field: Mapping[str, Any]) -> Callable[[], object]:
         """What fills a field that is not there: its default, or null where it may be null."""
         if "default" in field:
-            value = default_value(field["type"], field["default"], self._types)
+            make, types = default_value, self._types
+            value = make(field["type"], field["default"], types)
+            if isinstance(value, list | dict):  # made anew, for whoever gets it may change it
+                return lambda: make(field["type"], field["default"], types)
             return lambda: value
         nullable = field["type"] == "null" or (isinstance(field["type"], list) and "null" in field["type"])
         return _fill_null if nullable else _refuse_absence

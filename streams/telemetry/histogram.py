@@ -16,6 +16,9 @@ from prometheus_client.registry import Collector
 
 LATENCY_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
+# Of plain functions, which take microseconds; awaited ones may take seconds.
+CALL_SECONDS = (0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.1, 1.0, 5.0)
+
 
 class Buckets:
     """Counts of one combination of labels; safe to call from any thread."""

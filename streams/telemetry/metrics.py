@@ -7,7 +7,7 @@ docs/reference/metrics.md is the same list for operators.
 
 from prometheus_client import Counter, Gauge, disable_created_metrics
 
-from streams.telemetry.histogram import Histogram
+from streams.telemetry.histogram import CALL_SECONDS, Histogram
 
 # Without it each counter has a second series, its time of birth, that no dashboard or alert of ours reads.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types here
@@ -44,6 +44,11 @@ ROUTED = Counter("headrace_routed", "Messages sent on by a route.", ["route"])
 ROUTE_FAILURES = Counter("headrace_route_failures", "Messages that a route failed to send on.", ["route"])
 # Record timestamp to commit, of routes with `track_latency`; clocks of producers count into it.
 ROUTE_LATENCY = Histogram("headrace_route_latency_seconds", "Record timestamp to commit.", ["route"])
+# Conversions that transformations made, by hop (`partner_order_v1 -> order`): how many, how long each took, how many
+# failed.
+HOPS = Counter("headrace_hops", "Conversions of payloads made.", ["stage", "hop"])
+HOP_SECONDS = Histogram("headrace_hop_seconds", "Seconds a conversion took.", ["stage", "hop"], bounds=CALL_SECONDS)
+HOP_FAILURES = Counter("headrace_hop_failures", "Conversions of payloads that failed.", ["stage", "hop"])
 # 1 for the state a stage is in, 0 for the others.
 STAGE_STATE = Gauge("headrace_stage_state", "State of a stage on this worker.", ["stage", "state"])
 # Errors that Kafka's consumers and producers reported, by librdkafka's name of the error (`_TRANSPORT`, ...).

@@ -47,9 +47,17 @@ def _union(members: tuple[Any, ...], shapes: Shapes) -> Decoder:
         decode = _tagged(some, tag.key)
     elif len(some) == 1:
         decode = decoder_of(some[0])
+    elif mapping := next((member for member in some if get_origin(member) is Mapping), None):
+        decode = _written_out_or(decoder_of(mapping), some, shapes)
     else:
         decode = scalar_decoder(Union[some], shapes)  # noqa: UP007 made from a tuple
     return decode if len(some) == len(members) else _optional(decode)
+
+
+def _written_out_or(mapping: Decoder, members: tuple[Any, ...], shapes: Shapes) -> Decoder:
+    """A mapping, or a scalar that stands for one."""
+    scalar = scalar_decoder(Union[tuple(each for each in members if get_origin(each) is not Mapping)], shapes)  # noqa: UP007 made from a tuple
+    return lambda node, run: mapping(node, run) if isinstance(node, MapNode) else scalar(node, run)
 
 
 def _optional(decode: Decoder) -> Decoder:

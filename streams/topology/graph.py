@@ -1,27 +1,41 @@
-"""The topology as a Mermaid flowchart: topics, routers with their routes, queues, subscriptions, dead letters."""
+"""The topology as a Mermaid flowchart: topics, transformations with their paths, routers, readers, dead letters."""
+
+from collections.abc import Callable, Sequence
 
 from streams.topology import names
+from streams.topology.integration import Transformation
 from streams.topology.model import Destination, Route, Router, Topology
 
 # What Mermaid reads as markup in a label, as the entities it offers.
 _ENTITIES = {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "`": "#96;"}
 
 
-def mermaid(topology: Topology) -> str:
-    """Text of a flowchart; the same topology makes the same text."""
-    return _Chart().draw(topology)
+PathsOf = Callable[[Transformation], Sequence[str]]
+
+
+def mermaid(topology: Topology, paths_of: PathsOf = lambda _transformation: ()) -> str:
+    """Text of a flowchart; the same topology makes the same text.
+
+    Args:
+        topology: what to draw.
+        paths_of: a line for each path of a transformation, which only the contracts and the domain's code tell.
+    """
+    return _Chart(paths_of).draw(topology)
 
 
 class _Chart:
     """Gives nodes their ids in the order in which they are first drawn."""
 
-    def __init__(self) -> None:
+    def __init__(self, paths_of: PathsOf) -> None:
+        self._paths_of = paths_of
         self._ids: dict[tuple[str, str], str] = {}
         self._lines: list[str] = ["flowchart LR"]
 
     def draw(self, topology: Topology) -> str:
         for name in topology.topics:
             self._node("topic", name, "[(", ")]")
+        for transformation in topology.transformations:
+            self._transformation(transformation)
         for router in topology.routers:
             self._router(router)
         return "\n".join(self._lines)
@@ -37,6 +51,15 @@ class _Chart:
         line = f"  {start} {arrow}{f'|{chr(34)}{_escaped(label)}{chr(34)}|' if label else ''} {end}"
         if line not in self._lines:
             self._lines.append(line)
+
+    def _transformation(self, each: Transformation) -> None:
+        name = f"{each.stage} {each.source} {each.from_} {each.to} {each.destination}"
+        node = self._node("transformation", name, "[/", "/]", f"to {each.to} (stage {each.stage})")
+        source = self._node("topic", each.source, "[(", ")]")
+        for path in self._paths_of(each) or ("",):
+            self._edge(source, node, path)
+        self._edge(node, self._node("topic", each.destination, "[(", ")]"))
+        self._edge(node, self._node("topic", names.dead_letter_topic(each.stage), "[(", ")]"), "failed", "-.->")
 
     def _router(self, router: Router) -> None:
         label = f"router of {router.source} (stage {router.stage}, {router.mode})"

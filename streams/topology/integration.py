@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from streams.topology.conditions import Scalar
 from streams.topology.located import Located
@@ -35,19 +35,42 @@ class Transformation(Located):
     stage: Name = "transformer"
 
 
+Cast = Literal[
+    "string", "int", "long", "float", "double", "decimal", "boolean", "enum", "uuid", "date", "time", "timestamp"
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split(Located):
+    """Text cut at every `by`: all parts, or the one with this number, from 0."""
+
+    from_: str
+    by: Annotated[str, Matching(r"(?s).{1,100}", "a text of 1 to 100 characters")]
+    part: Annotated[int, Between(0, 10_000)] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableLookup(Located):
+    """The value that `table` has for the field `key`: a table written out, or the name of a stage's table."""
+
+    table: Mapping[str, Scalar] | str
+    key: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class FieldMapping(Located):
-    """How one field of the target comes about."""
-
-    EXACTLY_ONE: ClassVar = ("from", "default", "concat", "each")
+    """How one field of the target comes about; which keys go together is transforming's to check."""
 
     name: Annotated[str, FROM_KEY]
     from_: str | None = None
-    cast: Literal["string", "int", "long", "float", "double", "decimal", "boolean"] | None = None
+    cast: Cast | None = None
     default: Scalar | None = None
-    concat: tuple[str, ...] | None = None
+    constant: Scalar | None = None
+    concat: Annotated[tuple[str, ...], NON_EMPTY] | None = None
+    split: Split | None = None
+    lookup: TableLookup | None = None
     each: str | None = None
-    fields: "Mapping[str, FieldMapping] | None" = None
+    fields: "Annotated[Mapping[str, FieldMapping], NON_EMPTY] | None" = None
 
 
 @dataclass(frozen=True, kw_only=True)

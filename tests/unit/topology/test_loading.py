@@ -172,7 +172,7 @@ def test_a_wrong_condition_is_refused(written: str, said: str) -> None:
         ("failures: {redrive: {automatic: [TRANSIENTS]}}", "did you mean 'TRANSIENT'?"),
         ("failures: {defaults: {backoff: {jitter: 2}}}", "expected a number from 0 to 1, got 2"),
         ("stages: {orders: {group_protocol: new}}", "expected one of classic, consumer"),
-        ("mappings: [{from: a, to: b, fields: {x: {from: y, default: 1}}}]", "not exactly one of"),
+        ("mappings: [{from: a, to: b, fields: {x: {from: y, cast: number}}}]", "expected one of string, int"),
         ("alerts: []", "expected alerts as a mapping, got a list"),
         ("routers:", "expected a list, got nothing"),
     ],

@@ -1,0 +1,136 @@
+"""The transformer stage: one Faust agent a source topic, which converts batches and observes each hop."""
+
+import time
+from collections.abc import AsyncIterable, Callable, Sequence
+
+from streams.config import Settings
+from streams.engine.app import StageApp
+from streams.engine.batch import Batch
+from streams.engine.stage import StageSpec
+from streams.errors import ConfigurationRefused, HeadraceError
+from streams.messages.codec import Codec
+from streams.messages.registry import Registry
+from streams.routing.late_schemas import LateSchemas
+from streams.telemetry import metrics
+from streams.topology.integration import Transformation
+from streams.topology.model import Topology
+from streams.transforming.chains import HopTimes
+from streams.transforming.conversions import Conversions
+from streams.transforming.transformer import CompiledTransformer, Workshop
+
+
+def transformer_specs(topology: Topology) -> list[StageSpec]:
+    """Stages of all transformations; those of one stage read their sources in one transaction."""
+    by_stage: dict[str, list[Transformation]] = {}
+    for transformation in topology.transformations:
+        by_stage.setdefault(transformation.stage, []).append(transformation)
+    return [_spec(stage, transformations) for stage, transformations in by_stage.items()]
+
+
+def transformer_stage(
+    spec: StageSpec,
+    topology: Topology,
+    conversions: Conversions,
+    open_registry: Callable[[], Registry],
+    settings: Settings,
+    *,
+    web_enabled: bool = False,
+) -> StageApp:
+    """The Faust App of a transformer stage, with an agent for each of its sources.
+
+    Args:
+        spec: one of `transformer_specs`.
+        topology: where its transformations, sources and destinations are declared; lint has passed it.
+        conversions: every converter there is.
+        open_registry: opens the registry; called once the cluster is there.
+        settings: of this worker.
+        web_enabled: whether this App hosts the process's web server.
+    """
+    transforming = Transforming(
+        [each for each in topology.transformations if each.stage == spec.name], topology, conversions
+    )
+
+    def prepare() -> None:
+        registry = open_registry()
+        try:
+            transforming.compile(registry)
+        except HeadraceError:  # it is tried again, with a registry of its own
+            registry.close()
+            raise
+
+    app = StageApp(spec, settings, prepare=prepare, web_enabled=web_enabled)
+    for source in spec.sources:
+        _add_agent(app, source, transforming)
+    return app
+
+
+class Transforming:
+    """The transformations of a stage, compiled when the registry can be read: before the stage joins its group."""
+
+    def __init__(self, transformations: Sequence[Transformation], topology: Topology, conversions: Conversions) -> None:
+        self._transformations = transformations
+        self._topology = topology
+        self._conversions = conversions
+        self.by_source: dict[str, CompiledTransformer] = {}
+
+    def compile(self, registry: Registry) -> None:
+        """Fix and compile every path for what `registry` holds; it is asked again about ids that come later.
+
+        Raises:
+            NotReachable: the registry does not answer.
+            ConfigurationRefused: a contract is not registered, or a converter cannot be run here.
+        """
+        registered = registry.all()
+        late = LateSchemas(registry, time.monotonic, registered)
+        codec = Codec(self._conversions.contracts, registered)
+        workshop = Workshop(self._topology, self._conversions, codec, registered, time.time, late.find)
+        for source in dict.fromkeys(each.source for each in self._transformations):
+            own = [each for each in self._transformations if each.source == source]
+            compiled = workshop.compile(source, own)
+            _require_plain(source, compiled)
+            self.by_source[source] = compiled
+
+
+def _require_plain(source: str, compiled: CompiledTransformer) -> None:
+    if compiled.is_async:
+        raise ConfigurationRefused(
+            f"transformations of {source}: a converter on their path is an async def, which this version does not run; "
+            "register a plain function"
+        )
+
+
+def transform_batch(batch: Batch, compiled: CompiledTransformer, stage: str) -> None:
+    """Convert all records of `batch`; `stage` names the hops' metrics."""
+    times = HopTimes()
+    batch.each(compiled.bind(batch, times))  # type: ignore[arg-type]  # the binding's types are wider than Kafka's
+    _observe(batch, times, stage)
+
+
+def _spec(stage: str, transformations: Sequence[Transformation]) -> StageSpec:
+    return StageSpec(
+        name=stage,
+        sources=tuple(dict.fromkeys(each.source for each in transformations)),
+        destinations=frozenset(each.destination for each in transformations),
+    )
+
+
+def _add_agent(app: StageApp, source: str, transforming: Transforming) -> None:
+    async def transform(batches: AsyncIterable[Batch]) -> None:
+        async for batch in batches:
+            transform_batch(batch, transforming.by_source[source], app.spec.name)
+
+    app.agent(app.topic(source), name=f"transform.{source}")(transform)
+
+
+def _observe(batch: Batch, times: HopTimes, stage: str) -> None:
+    """Bring the hops' metrics up to date once the batch is committed."""
+
+    def committed(_at: float) -> None:
+        for hop, seconds in times.seconds.items():
+            metrics.HOPS.labels(stage, hop).inc(len(seconds))
+            metrics.HOP_SECONDS.labels(stage, hop).observe_many(seconds)
+        for hop, failures in times.failures.items():
+            metrics.HOP_FAILURES.labels(stage, hop).inc(failures)
+
+    if times.seconds or times.failures:
+        batch.after_commit(committed)

@@ -1,0 +1,205 @@
+"""The transformations of one source topic, compiled: reads each message, converts it, and puts the result out.
+
+A message goes through every transformation of its topic that takes its type. If one fails the message is a dead letter
+and none of the others' results is sent.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from streams.errors import UnsupportedTransformation
+from streams.messages.codec import Codec, Encode, Payload
+from streams.messages.framing import FRAME_SIZE, SchemaName, frame
+from streams.messages.message import Record
+from streams.messages.registry import Registered
+from streams.routing.admission import Admission, Headers, RawHeaders
+from streams.topology.integration import Transformation
+from streams.topology.model import Topology
+from streams.transforming.chains import Chain, HopTimes, compile_chain
+from streams.transforming.conversions import Conversions, carried_formats, taken_formats
+from streams.transforming.formats import compile_format
+from streams.transforming.intake import AvroIntake, ForeignIntake, Intake
+from streams.transforming.outgoing import Dress, compile_dress
+
+Handler = Callable[[Record], None]
+AsyncHandler = Callable[[Record], Awaitable[None]]
+Late = Callable[[SchemaName], Registered | None]
+
+
+class TransformedBatch(Protocol):
+    """What a transformer needs of the engine's batch."""
+
+    partition: int
+
+    @property
+    def out(self) -> list[Any]:
+        """What the batch puts out: tuples as the engine's `Output`."""
+
+    def partitions_of(self, topic: str) -> int:
+        """Number of partitions of a destination."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """One transformation of messages of one type: over which chain, into what, and where to."""
+
+    chain: Chain
+    encode: Encode
+    dress: Dress
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Messages of one type: what their ce_type has to be, how they are read and what becomes of them."""
+
+    ce_type: bytes
+    decode: Callable[[bytes], Payload]
+    conversions: tuple[Conversion, ...]
+
+
+class CompiledTransformer:
+    """The transformations of one source, ready to handle batches.
+
+    Args:
+        source: the topic.
+        intake: check of its messages.
+        arrivals: what is known of its messages, by the first five bytes of a value; of a topic whose messages have no
+            framing there is one, under None.
+        clock: unix time in seconds, asked once a batch.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        intake: Intake,
+        arrivals: Mapping[bytes | None, Arrival],
+        clock: Callable[[], float],
+    ) -> None:
+        self._source = source
+        self._intake = intake
+        self._arrivals = arrivals
+        self._only = arrivals.get(None)
+        self._clock = clock
+
+    @property
+    def is_async(self) -> bool:
+        """Whether some converter has to be awaited."""
+        return any(each.chain.is_async for arrival in self._arrivals.values() for each in arrival.conversions)
+
+    def bind(self, batch: TransformedBatch, times: HopTimes) -> Handler:
+        """Handler of the records of `batch`; it raises, or puts out a message for each transformation."""
+        now = self._clock()
+        admit = self._admit
+
+        def handle(record: Record) -> None:
+            arrival, value, raw, headers = admit(record, now)
+            for each in arrival.conversions:
+                payload = each.chain.run(arrival.decode(value), times)
+                _put_out(batch, record, each, payload, raw, headers)
+
+        return handle
+
+    def bind_async(self, batch: TransformedBatch, times: HopTimes) -> AsyncHandler:
+        """As `bind`, where a converter has to be awaited."""
+        now = self._clock()
+
+        async def handle(record: Record) -> None:
+            arrival, value, raw, headers = self._admit(record, now)
+            for each in arrival.conversions:
+                payload = await each.chain.run_async(arrival.decode(value), times)
+                _put_out(batch, record, each, payload, raw, headers)
+
+        return handle
+
+    def _admit(self, record: Record, now: float) -> tuple[Arrival, bytes, RawHeaders, Headers]:
+        arrival = self._only or self._arrivals.get((record.value() or b"")[:FRAME_SIZE])
+        raw, headers, value = self._intake.admit(record, None if arrival is None else arrival.ce_type, now)
+        if self._only is None:
+            arrival = self._arrivals[value[:FRAME_SIZE]]  # learnt on the way, or named by a header
+        assert arrival is not None  # noqa: S101 an admitted message is of a type that is known
+        if not arrival.conversions:
+            what = f"no transformation of {self._source} takes {arrival.ce_type.decode()}"
+            raise UnsupportedTransformation(f"{what}; add one, or send such messages elsewhere")
+        return arrival, value, raw, headers
+
+
+def _put_out(
+    batch: TransformedBatch, record: Record, made: Conversion, payload: Payload, raw: RawHeaders, headers: Headers
+) -> None:
+    value = made.encode(payload)
+    key, made_headers = made.dress(record, raw, headers, payload)
+    # A message without a key stays in the partition that it came from, as far as there is one.
+    partition = -1 if key is not None else batch.partition % batch.partitions_of(made.destination)
+    batch.out.append((made.destination, value, key, partition, max(record.timestamp()[1], 0), made_headers))
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What transformations are compiled with: the graph of formats, and what the registry holds."""
+
+    topology: Topology
+    conversions: Conversions
+    codec: Codec
+    registered: Sequence[Registered]
+    clock: Callable[[], float]
+    late: Late
+
+    def compile(self, source: str, transformations: Sequence[Transformation]) -> CompiledTransformer:
+        """The transformer of one source topic, for every registered version of its contracts.
+
+        Raises:
+            UnsupportedTransformation: a path is missing, which lint reports.
+            ConfigurationRefused: a target's contract is not registered as it stands.
+        """
+        declared = self.topology.topics[source]
+        conversions = {
+            name: self._conversions(name, transformations) for name in carried_formats(source, self.topology)
+        }
+        if declared.format:
+            return self._foreign(source, declared.format, conversions[declared.format])
+        return self._avro(source, conversions)
+
+    def _conversions(self, name: str, transformations: Sequence[Transformation]) -> tuple[Conversion, ...]:
+        """What becomes of messages of format `name`."""
+        contracts = self.conversions.contracts
+        source = contracts[name]
+        made = []
+        for each in transformations:
+            if source not in [contracts[taken] for taken in taken_formats(each, self.topology)]:
+                continue
+            target = contracts[each.to]
+            chain = compile_chain(self.conversions.path(source, target), self.conversions)
+            dress = compile_dress(each, target, self.codec.version_of(target), self.topology)
+            made.append(Conversion(chain, self.codec.encoder_of(target.full_name), dress, each.destination))
+        return tuple(made)
+
+    def _foreign(self, source: str, name: str, conversions: tuple[Conversion, ...]) -> CompiledTransformer:
+        contract = self.conversions.contracts[name]
+        decode = compile_format(contract, self.conversions.readers)
+        arrival = Arrival(contract.name.encode(), decode, conversions)
+        return CompiledTransformer(source, ForeignIntake(contract.name), {None: arrival}, self.clock)
+
+    def _avro(self, source: str, conversions: Mapping[str, tuple[Conversion, ...]]) -> CompiledTransformer:
+        contracts = {self.conversions.contracts[name].subject: name for name in conversions}
+        arrivals: dict[bytes | None, Arrival] = {}
+
+        def add(version: Registered) -> None:
+            if version.subject in contracts:
+                ce_type, decode = self.codec.decoder_of(version.id)
+                made = conversions[contracts[version.subject]]
+                arrivals[frame(version.id, b"")] = Arrival(ce_type.encode(), decode, made)
+
+        def learn(name: SchemaName) -> Registered | None:
+            found = self.late(name)
+            if found is not None:
+                self.codec.learn(found)
+                add(found)
+            return found
+
+        for version in self.registered:
+            add(version)
+        carried = [self.conversions.contracts[name] for name in conversions]
+        intake = AvroIntake(Admission(source, carried, self.registered, learn))
+        return CompiledTransformer(source, intake, arrivals, self.clock)
