@@ -16,13 +16,18 @@ PARTITION, TIMESTAMP_MS = 2, 1_790_000_000_000
 KNOWN = {OUT: 4, LETTERS: 4, SOURCE: 4}
 
 
-def record(offset: int, value: bytes | None = b"v", headers: Sequence[tuple[str, bytes | None]] = ()) -> Message:
+def record(
+    offset: int,
+    value: bytes | None = b"v",
+    headers: Sequence[tuple[str, bytes | None]] = (),
+    key: bytes | None = None,
+) -> Message:
     make: Any = Message  # the stubs do not know that it can be made
     made: Message = make(
         topic=SOURCE,
         partition=PARTITION,
         offset=offset,
-        key=b"k%d" % offset,
+        key=b"k%d" % offset if key is None else key,
         value=value,
         headers=list(headers) or None,
         timestamp=(1, TIMESTAMP_MS),
