@@ -9,18 +9,23 @@ How a stage is in its group is the operator's to say: `stages` of topology.yaml 
 import importlib
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from types import ModuleType
 
 from streams.config import Settings
 from streams.engine.app import StageApp
+from streams.engine.encryption import open_encryption
 from streams.engine.registries import open_registry
 from streams.engine.stage import StageSpec
 from streams.errors import UsageError
 from streams.messages.contracts import Contracts, load_contracts
+from streams.messages.encryption import Encryption
+from streams.messages.lint import lint as lint_messages
 from streams.messages.registry import Registry
 from streams.routing.lint import lint as lint_routing
 from streams.routing.stage import router_specs, router_stage
+from streams.security.lint import lint as lint_security
 from streams.topology.findings import Finding, findings_found
 from streams.topology.lint import lint as lint_topology
 from streams.topology.loading import load_topology
@@ -48,6 +53,15 @@ class World:
         """
         return open_registry(self.settings)
 
+    def encryption(self, stage: str) -> AbstractContextManager[Encryption]:
+        """What encrypts the tagged fields that a stage makes and decrypts those it was granted.
+
+        Raises (when entered):
+            ConfigurationRefused: data keys cannot be had.
+            UsageError: the key ring is missing where it is needed, or refused.
+        """
+        return open_encryption(self.settings, self.topology, self.contracts, stage=stage)
+
 
 def load_world(settings: Settings) -> World:
     """Read the topology and the contracts, and refuse what lint finds.
@@ -74,6 +88,8 @@ def lint(topology: Topology, contracts: Contracts, conversions: Conversions) -> 
     return sorted(
         [
             *lint_topology(topology, contracts.names),
+            *lint_security(topology),
+            *lint_messages(topology, contracts),
             *lint_routing(topology, contracts),
             *lint_transforming(topology, conversions),
         ]

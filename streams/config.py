@@ -50,6 +50,8 @@ class Settings(BaseSettings):
     web_tokens: SecretStr = Field(SecretStr(""), alias="HEADRACE_WEB_TOKENS")
     url: str = Field("", alias="HEADRACE_URL")
     token: SecretStr = Field(SecretStr(""), alias="HEADRACE_TOKEN")
+    keyring: Path | None = Field(None, alias="HEADRACE_KEYRING")
+    keyring_json: SecretStr = Field(SecretStr(""), alias="HEADRACE_KEYRING_JSON")
     log_format: Literal["console", "json"] = Field("console", alias="HEADRACE_LOG_FORMAT")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", alias="HEADRACE_LOG_LEVEL")
 
@@ -72,6 +74,11 @@ class Settings(BaseSettings):
             if port and not (re.fullmatch("[0-9]{1,5}", port[1]) and 1 <= int(port[1]) <= _LAST_PORT):
                 raise ValueError(f"expected host:port,... with ports from 1 to {_LAST_PORT}, got {address.strip()}")
         return servers
+
+    @field_validator("keyring", mode="before")
+    @classmethod
+    def _no_keyring(cls, path: object) -> object:
+        return path or None  # HEADRACE_KEYRING= means none, not the current folder
 
     @field_validator("web_tokens")
     @classmethod

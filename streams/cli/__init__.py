@@ -15,6 +15,7 @@ NOUNS = {
     "demo": "100,000 messages, a killed worker, and a recount.",
     "dev": "A local Kafka broker to work with.",
     "replay": "Set a stage's offsets back or forth.",
+    "keys": "Rotate and shred the keys of tagged fields.",
     "schema": "Check, register and list contracts.",
     "send": "Send JSON lines as Avro messages.",
     "tables": "Read tables through a running worker.",

@@ -4,7 +4,7 @@ import gc
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -14,13 +14,16 @@ from confluent_kafka.admin import AdminClient
 
 from streams.cli.options import location_options
 from streams.config import Settings
+from streams.engine.encryption import open_encryption
 from streams.engine.raw_producer import RawProducer, batch_size_for
 from streams.engine.registries import open_registry
-from streams.errors import HeadraceError, InvalidMessage, UsageError
+from streams.errors import HeadraceError, InvalidMessage, NotReachable, TransientError, UsageError
 from streams.messages import headers as names
 from streams.messages.codec import Codec
 from streams.messages.contracts import Contract, load_contracts
 from streams.messages.json_lines import JsonLines, Outgoing
+from streams.security.key_ring import load_key_ring, required_key_ring
+from streams.security.signatures import Signer
 from streams.topology.connection import connect, list_topics
 from streams.topology.loading import load_topology
 from streams.topology.model import Topology
@@ -52,15 +55,18 @@ def send(type_name: str, topic: str, path: Path | None, headers: tuple[str, ...]
     contract = load_contracts(settings.schemas)[type_name]
     admin = connect(settings.kafka_config())
     _require_topic(settings, admin, topology, topic, contract)
-    lines = _json_lines(settings, topology, contract, more)
+    signer = _signer(settings, topology, topic, more)
     batch_size = batch_size_for(admin, topic)
     report = _Report()
     producer = RawProducer(settings, batch_size=batch_size, on_refused=report.take_back)
-    with path.open("rb") if path else sys.stdin.buffer as file, producer:
-        gc.set_threshold(100_000)  # thousands of messages in flight are alive, not garbage
-        _send_all(file, lines, partial(_produce, producer, topic), report)
-        producer.flush()
-        report.finish()
+    with ExitStack() as ends:
+        lines = _json_lines(settings, topology, contract, more, signer, ends)
+        file = ends.enter_context(path.open("rb") if path else sys.stdin.buffer)
+        with producer:
+            gc.set_threshold(100_000)  # thousands of messages in flight are alive, not garbage
+            _send_all(file, lines, partial(_produce, producer, topic), report)
+            producer.flush()
+            report.finish()
     if report.invalid:
         raise HeadraceError(report.summary())
 
@@ -95,11 +101,29 @@ def _header(text: str) -> tuple[str, bytes]:
     return name, value.encode()
 
 
+def _signer(settings: Settings, topology: Topology, topic: str, more: tuple[tuple[str, bytes], ...]) -> Signer | None:
+    """What signs the messages where there is a key ring; a signature that is given counts instead."""
+    if any(name == names.SIGNATURE for name, _ in more):
+        return None
+    if topic in topology.security.signed:
+        return Signer(required_key_ring(settings, f"sending to {topic}, which carries signed messages only,"))
+    ring = load_key_ring(settings)
+    return None if ring is None else Signer(ring)
+
+
 def _json_lines(
-    settings: Settings, topology: Topology, contract: Contract, more: tuple[tuple[str, bytes], ...]
+    settings: Settings,
+    topology: Topology,
+    contract: Contract,
+    more: tuple[tuple[str, bytes], ...],
+    signer: Signer | None,
+    ends: ExitStack,
 ) -> JsonLines:
+    contracts = load_contracts(settings.schemas)
     with closing(open_registry(settings)) as registry:
-        codec = Codec(load_contracts(settings.schemas), registry.all())
+        registered = registry.all()
+    encryption = ends.enter_context(open_encryption(settings, topology, contracts, makes=[contract]))
+    codec = Codec(contracts, registered, encryption)
     rules = topology.contracts.get(contract.name) or topology.contracts.get(contract.full_name)
     if rules is None:
         click.echo(
@@ -107,7 +131,7 @@ def _json_lines(
             f"{{{contract.name}: {{key: payload.<field>}}}}); sending without keys, so in no order",
             err=True,
         )
-    return JsonLines(contract, codec, None if rules is None else rules.key, _SOURCE, more)
+    return JsonLines(contract, codec, None if rules is None else rules.key, _SOURCE, more, signer)
 
 
 class _Report:
@@ -162,6 +186,8 @@ def _send_all(file: BinaryIO, lines: JsonLines, produce: Callable[[int, Outgoing
             message = lines.message(line)
         except InvalidMessage as error:
             report.refuse(number, str(error))
+        except TransientError as error:
+            raise NotReachable(f"line {number}: {error}; the lines before it are sent") from None
         else:
             produce(number, message)
             report.sent += 1

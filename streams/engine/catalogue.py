@@ -4,7 +4,6 @@ A writer takes the transactional id (which fences and aborts any other), reads t
 So what it decided on is what precedes its record, and no id is given twice. A fenced writer starts again.
 """
 
-import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -16,13 +15,13 @@ from confluent_kafka import (
     KafkaError,
     KafkaException,
     Message,
-    Producer,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 
 from streams.config import Settings
-from streams.engine.clients import Verdict, acquainted, name_of, verdict_on
+from streams.engine.clients import acquainted
+from streams.engine.sole_writer import CALL_S, Fenced, insist, silent, sole_producer
 from streams.errors import ConfigurationRefused, HeadraceError, NotReachable
 from streams.messages.catalogue import Catalogue, record_of
 from streams.messages.contracts import Contract
@@ -31,11 +30,10 @@ from streams.topology.connection import connect, failure, list_topics, offset_in
 from streams.topology.names import SCHEMAS_TOPIC, SCHEMAS_TRANSACTIONAL_ID
 
 _PARTITION = TopicPartition(SCHEMAS_TOPIC, 0)
+_WRITING = f"writing {SCHEMAS_TOPIC}"
 _MOST_REPLICAS = 3
 _WRITE_S = 60.0  # bound of one registration, fencing and all
 _READ_S = 30.0
-_CALL_S = 5.0  # one call of the transactional producer; it is repeated within _WRITE_S
-_TRANSACTION_TIMEOUT_MS = 10_000
 _PAUSE_S = 0.05  # between two looks at a topic that is being made
 _LEADERLESS = frozenset(
     {
@@ -48,15 +46,6 @@ _LEADERLESS = frozenset(
 # The leader has changed; this client goes on asking as of its old term.
 _OUTDATED = frozenset({KafkaError.FENCED_LEADER_EPOCH, KafkaError.UNKNOWN_LEADER_EPOCH})
 _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.1, 5.0  # writers that fence each other must not stay in step
-
-# librdkafka reports a fencing as fatal even at log level 0; here it is expected, and what is not expected is raised.
-_silent = logging.getLogger("streams.engine.catalogue.librdkafka")
-_silent.addHandler(logging.NullHandler())
-_silent.propagate = False
-
-
-class _Fenced(Exception):
-    """Another writer took the transactional id, or the transaction failed in a way that only a new one mends."""
 
 
 class CatalogueRegistry:
@@ -106,7 +95,7 @@ class CatalogueRegistry:
                 return catalogue
             try:
                 return self._append(decide, deadline)
-            except _Fenced as fenced:
+            except Fenced as fenced:
                 if time.monotonic() > deadline:
                     raise NotReachable(
                         f"{what}: other writers kept the catalogue for {_WRITE_S:g} s ({fenced})"
@@ -133,24 +122,14 @@ class CatalogueRegistry:
             self._reader = None
 
     def _append(self, decide: Callable[[Catalogue], list[Registered]], deadline: float) -> Catalogue:
-        producer = Producer(
-            {
-                **self._config,
-                "transactional.id": SCHEMAS_TRANSACTIONAL_ID,
-                "transaction.timeout.ms": _TRANSACTION_TIMEOUT_MS,
-                "linger.ms": 0,
-                "logger": _silent,
-                "error_cb": lambda _error: None,  # without one, fatal errors come out of flush() as SystemError
-            }
-        )
-        _insist(lambda: producer.init_transactions(_CALL_S), deadline)
+        producer = sole_producer(self._config, SCHEMAS_TRANSACTIONAL_ID, deadline, _WRITING)
         entries = decide(self._read(IsolationLevel.READ_UNCOMMITTED))
         if entries:
-            _insist(producer.begin_transaction, deadline)
+            insist(producer.begin_transaction, deadline, _WRITING)
             for entry in entries:
                 key, value = record_of(entry)
                 producer.produce(SCHEMAS_TOPIC, value, key, _PARTITION.partition)
-            _insist(lambda: producer.commit_transaction(_CALL_S), deadline)
+            insist(lambda: producer.commit_transaction(CALL_S), deadline, _WRITING)
         # A commit is answered before readers see it; who registers and then lists must find what he registered.
         return self._read(IsolationLevel.READ_UNCOMMITTED)
 
@@ -221,7 +200,7 @@ class _Reader:
                 "enable.partition.eof": True,
                 "auto.offset.reset": "earliest",
                 "fetch.wait.max.ms": 50,
-                "logger": _silent,
+                "logger": silent,
             }
         )
         self._consumer = acquainted(consumer)
@@ -254,22 +233,3 @@ class _Reader:
 
     def close(self) -> None:
         self._consumer.close()
-
-
-def _insist(call: Callable[[], None], deadline: float) -> None:
-    """Repeat a call of the producer while librdkafka says that repeating it is right.
-
-    Raises:
-        _Fenced: this producer is finished; what it did is known only from reading the topic again.
-        NotReachable: time is up.
-    """
-    while True:
-        try:
-            call()
-        except (KafkaException, SystemError) as error:
-            if verdict_on(error) is not Verdict.RETRY:
-                raise _Fenced(name_of(error)) from None
-            if time.monotonic() > deadline:
-                raise NotReachable(f"writing {SCHEMAS_TOPIC}: Kafka did not answer ({name_of(error)})") from None
-        else:
-            return

@@ -22,6 +22,7 @@ from streams.messages.avsc import (
 )
 from streams.messages.defaults import check_defaults
 from streams.messages.paths import EVERY, parse_path
+from streams.messages.tagged import check_tags
 
 
 def parse(schema: Schema) -> Schema:
@@ -69,6 +70,7 @@ def contract_from(schema: Schema, path: Path | None = None, others: dict[str, De
     """
     whole = normalise(schema, others)
     check_defaults(whole)
+    check_tags(whole)
     return Contract(whole["name"], whole, path, parse(whole))
 
 

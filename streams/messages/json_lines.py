@@ -14,6 +14,7 @@ from streams.messages.contracts import Contract
 from streams.messages.headers import format_time
 from streams.messages.json_values import compile_from_json
 from streams.messages.keys import compile_key
+from streams.security.signatures import Signer
 
 _VARIANTS = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 
@@ -31,7 +32,7 @@ class Outgoing:
 
     key: bytes | None
     value: bytes
-    headers: list[tuple[str, str | bytes | None]]
+    headers: list[tuple[str, bytes | None]]
 
 
 class JsonLines:
@@ -43,6 +44,7 @@ class JsonLines:
         key_field: where the key is, e.g. `payload.order_id`; None: messages without a key.
         source: their `ce_source`.
         more: further headers of every message.
+        signer: signs every message; None: they are not signed.
         now: the clock.
         new_id: makes a message's id.
 
@@ -58,6 +60,7 @@ class JsonLines:
         key_field: str | None,
         source: str,
         more: tuple[tuple[str, bytes], ...] = (),
+        signer: Signer | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         new_id: Callable[[], str] = random_uuid,
     ) -> None:
@@ -66,6 +69,7 @@ class JsonLines:
         self._from_json = compile_from_json(contract)
         self._codec = codec
         self._read_key = None if key_field is None else compile_key(contract, key_field)
+        self._signer = signer
         self._now, self._new_id = now, new_id
         self._fixed = (
             (names.SPECVERSION, names.SPECVERSION_1),
@@ -87,10 +91,11 @@ class JsonLines:
         except orjson.JSONDecodeError as error:
             raise InvalidMessage(f"not JSON: {error.msg} at character {error.colno}") from None
         payload = self._from_json(parsed)
-        value = self._codec.encode(self._contract.full_name, payload)
+        text_id = self._new_id()
+        value = self._codec.encode(self._contract.full_name, payload, text_id)
         key = None if self._read_key is None else self._read_key(payload)
-        message_id = self._new_id().encode()
-        headers: list[tuple[str, str | bytes | None]] = [
+        message_id = text_id.encode()
+        headers: list[tuple[str, bytes | None]] = [
             *self._fixed,
             (names.ID, message_id),
             (names.TIME, format_time(self._now()).encode()),
@@ -98,4 +103,6 @@ class JsonLines:
         ]
         if key is not None:
             headers.append((names.SUBJECT, key))
+        if self._signer is not None:
+            headers.append((names.SIGNATURE, self._signer.sign(key, dict(headers), value)))
         return Outgoing(key, value, headers)

@@ -10,6 +10,7 @@ from streams.messages.avsc import Schema, kind_of, named_types
 from streams.messages.defaults import default_value
 from streams.messages.json_leaves import CompileLeaf, Convert, Misfit, compile_leaf, misfit
 from streams.messages.logical import logical_type
+from streams.messages.tagged import is_tagged
 
 _ABSENT = object()
 
@@ -47,7 +48,7 @@ class _Compiler:
             return finished[0](value)
 
         self._records[name] = inside_itself
-        fields = [(each["name"], self.compile(each["type"]), self._absent(each)) for each in schema["fields"]]
+        fields = [(each["name"], self._field(each), self._absent(each)) for each in schema["fields"]]
         known = frozenset(field for field, _, _ in fields)
         short = name.rpartition(".")[2]
 
@@ -75,6 +76,10 @@ class _Compiler:
         finished.append(convert)
         self._records[name] = convert
         return convert
+
+    def _field(self, field: Mapping[str, Any]) -> Convert:
+        convert = self.compile(field["type"])
+        return _discreet(convert) if is_tagged(field) else convert
 
     def _absent(self, field: Mapping[str, Any]) -> Callable[[], object]:
         """What fills a field that is not there: its default, or null where it may be null."""
@@ -105,6 +110,20 @@ class _Compiler:
             raise misfit(names, value)
 
         return convert
+
+
+def _discreet(convert: Convert) -> Convert:
+    """`convert`, whose errors do not repeat a value: what the field's tag protects ends up in no log."""
+
+    def convert_quietly(value: Any) -> Any:
+        try:
+            return convert(value)
+        except Misfit as error:
+            quiet = Misfit(f"{error.message.partition(', got ')[0]}, got something else (tagged, so not shown)")
+            quiet.path = error.path
+            raise quiet from None
+
+    return convert_quietly
 
 
 def _fill_null() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 
 from streams.messages.contracts import Contract
+from streams.messages.tagged import TAG, crosses_tag
 from streams.routing.field_types import UNCOMPARABLE, FieldTypes, Types, in_words
 from streams.routing.fields import KNOWN, PAYLOAD_PREFIX, Field, parse_field
 from streams.routing.operators import TEXT_OPERATORS, compile_pattern, readings
@@ -29,6 +30,9 @@ def lint_comparison(comparison: Comparison, known: FieldTypes, carried: Sequence
     types = known.of(found, carried)
     if not types:
         yield comparison.finding(_no_such_field(found, carried), "field")
+    elif found.place == "payload" and any(crosses_tag(contract.schema, found.name) for contract in carried):
+        what = f"{comparison.field!r} is tagged {TAG}"
+        yield comparison.finding(f"{what}; encrypted, and routers cannot decrypt; ask for another field", "field")
     elif comparison.operator != "exists":
         yield from _lint_operand(comparison, found, types, carried)
 

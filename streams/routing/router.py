@@ -17,6 +17,7 @@ from streams.messages.contracts import Contracts
 from streams.messages.framing import SchemaName, frame
 from streams.messages.message import Record
 from streams.messages.registry import Registered
+from streams.messages.signed import CheckRecord
 from streams.routing.admission import Admission
 from streams.routing.conditions import Headers, payload_paths
 from streams.routing.dispatch import Outcome, Rules, compile_rules, merged, outcome_of
@@ -57,16 +58,23 @@ class CompiledRouter:
         admission: check of the messages of its source.
         rules: routes by the first five bytes of a value, the framing.
         clock: unix time in seconds, asked once a batch.
+        check: raises for a record whose signature is not valid; None where the source need not be signed.
     """
 
     def __init__(
-        self, router: Router, admission: Admission, rules: Mapping[bytes, Rules], clock: Callable[[], float]
+        self,
+        router: Router,
+        admission: Admission,
+        rules: Mapping[bytes, Rules],
+        clock: Callable[[], float],
+        check: CheckRecord | None = None,
     ) -> None:
         self.router = router
         self.monitoring = {route.name: route.monitoring for route in router.routes}
         self._admission = admission
         self._rules = rules
         self._clock = clock
+        self._check = check
         choose = _choose_first if router.mode == "first" else _choose_all
         self._choose = choose(_unmatched(router))
 
@@ -128,7 +136,7 @@ class CompiledRouter:
                     put_out((topic, value, key, place(topic, key, headers), timestamp_ms, raw_headers))
             matched[outcome].append(record)
 
-        return handle
+        return handle if self._check is None else _checked(self._check, handle)
 
 
 def compile_router(
@@ -138,6 +146,7 @@ def compile_router(
     registered: Sequence[Registered],
     clock: Callable[[], float],
     late: Callable[[SchemaName], Registered | None] = lambda _name: None,
+    check: CheckRecord | None = None,
 ) -> CompiledRouter:
     """Compile `router` for every schema that is registered for a contract of its source.
 
@@ -148,6 +157,7 @@ def compile_router(
         registered: every version in the registry.
         clock: unix time in seconds.
         late: finds versions that are registered later, by id or GUID.
+        check: of signatures, where the source is a signed topic.
 
     Raises:
         ValueError: a condition is wrong in a way that lint reports.
@@ -171,7 +181,15 @@ def compile_router(
 
     for version in registered:
         add(version)
-    return CompiledRouter(router, Admission(router.source, accepted, registered, learn), rules, clock)
+    return CompiledRouter(router, Admission(router.source, accepted, registered, learn), rules, clock, check)
+
+
+def _checked(check: CheckRecord, handle: Handler) -> Handler:
+    def handle_signed(record: Record) -> None:
+        check(record)
+        handle(record)
+
+    return handle_signed
 
 
 def _unmatched(router: Router) -> Outcome | None:

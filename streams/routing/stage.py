@@ -19,9 +19,12 @@ from streams.messages import headers as names
 from streams.messages.contracts import Contracts
 from streams.messages.message import Record
 from streams.messages.registry import Registry
+from streams.messages.signed import CheckRecord, check_signatures
 from streams.routing.late_schemas import LateSchemas
 from streams.routing.router import CompiledRouter, Matched, compile_router
 from streams.routing.sources import contracts_of
+from streams.security.key_ring import required_key_ring
+from streams.security.signatures import Verifier
 from streams.telemetry import metrics
 from streams.topology.model import Monitoring, Router, Topology
 
@@ -54,8 +57,12 @@ def router_stage(
         open_registry: opens the registry; called once the cluster is there.
         settings: of this worker.
         web_enabled: whether this App hosts the process's web server.
+
+    Raises:
+        UsageError: a source carries signed messages only, and there is no key ring to check them with.
     """
-    routing = Routing([each for each in topology.routers if each.stage == spec.name], topology, contracts)
+    routers = [each for each in topology.routers if each.stage == spec.name]
+    routing = Routing(routers, topology, contracts, _signature_check(routers, topology, settings))
 
     def prepare() -> None:
         registry = open_registry()
@@ -74,10 +81,13 @@ def router_stage(
 class Routing:
     """The routers of a stage, compiled when the registry can be read: before the stage joins its group."""
 
-    def __init__(self, routers: Sequence[Router], topology: Topology, contracts: Contracts) -> None:
+    def __init__(
+        self, routers: Sequence[Router], topology: Topology, contracts: Contracts, check: CheckRecord | None = None
+    ) -> None:
         self._routers = routers
         self._topology = topology
         self._contracts = contracts
+        self._check = check
         self.by_source: dict[str, CompiledRouter] = {}
 
     def compile(self, registry: Registry) -> None:
@@ -91,8 +101,9 @@ class Routing:
         late = LateSchemas(registry, time.monotonic, registered)
         for router in self._routers:
             carried = contracts_of(router.source, self._topology, self._contracts)
+            check = self._check if router.source in self._topology.security.signed else None
             self.by_source[router.source] = compile_router(
-                router, carried, self._contracts, registered, time.time, late.find
+                router, carried, self._contracts, registered, time.time, late.find, check
             )
 
 
@@ -126,6 +137,14 @@ def _spec(stage: str, routers: Sequence[Router]) -> StageSpec:
         tables=(ROUTES_TABLE,),
         destinations=frozenset(destinations),
     )
+
+
+def _signature_check(routers: Sequence[Router], topology: Topology, settings: Settings) -> CheckRecord | None:
+    signed = sorted({router.source for router in routers} & {*topology.security.signed})
+    if not signed:
+        return None
+    ring = required_key_ring(settings, f"checking the signatures of {', '.join(signed)}")
+    return check_signatures(Verifier(ring))
 
 
 def _add_agent(app: StageApp, source: str, routing: Routing) -> None:

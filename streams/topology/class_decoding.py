@@ -205,6 +205,8 @@ def _places(node: MapNode) -> dict[str, tuple[int, int]]:
         places[text] = (child.line, child.column)
         if isinstance(child, ListNode):
             places.update({f"{text}[{i}]": (item.line, item.column) for i, item in enumerate(child.items)})
+        elif isinstance(child, MapNode):
+            places.update({f"{text}.{name}": (key.line, key.column) for name, (key, _) in child.entries.items()})
     return places
 
 

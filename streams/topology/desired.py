@@ -24,7 +24,7 @@ GROUP_CONFIGS: Mapping[str, str] = {
     "consumer.heartbeat.interval.ms": "1000",
 }
 
-_SHARED_COMPACTED = frozenset({names.SCHEMAS_TOPIC, "headrace.keys", "headrace.control", "headrace.sagas"})
+_SHARED_COMPACTED = frozenset({names.SCHEMAS_TOPIC, "headrace.control", "headrace.sagas"})
 _SHARED_LETTERS = frozenset({"headrace.review", "headrace.notifications", "headrace.archive"})
 _SIGNAL_PARTITIONS = 4
 
@@ -164,6 +164,8 @@ def largest_message(topic: str, topology: Topology, cluster: ClusterState) -> in
 
 
 _COMPACT: Mapping[str, str] = {"cleanup.policy": "compact"}
+# A shredded key leaves the disk when its log is compacted, which without a limit may be never (KIP-354).
+_SHRED_WITHIN_MS = 60 * 60 * 1000
 # A letter that nobody has dealt with, or a redrive that its stage has not read yet, must not vanish.
 _KEEP: Mapping[str, str] = {"cleanup.policy": "delete", "retention.ms": str(FOREVER_MS)}
 
@@ -184,7 +186,9 @@ def _shared(topology: Topology, topics: Mapping[str, DesiredTopic], cluster: Clu
     limits = [int(topic.configs["max.message.bytes"]) for topic in topics.values() if topic.name.endswith(".dlq")]
     letters = {**_KEEP, **(_limit(max(limits)) if limits else {})}
     for name in names.SHARED_TOPICS:
-        if name in _SHARED_COMPACTED:
+        if name == names.KEYS_TOPIC:
+            yield _derived(name, 1, {**_COMPACT, "max.compaction.lag.ms": str(_SHRED_WITHIN_MS)}, cluster)
+        elif name in _SHARED_COMPACTED:
             yield _derived(name, 1, _COMPACT, cluster)
         elif name in _SHARED_LETTERS:
             yield _derived(name, topology.failures.dlq_partitions, letters, cluster)

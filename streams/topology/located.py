@@ -13,7 +13,8 @@ class Located:
     Args:
         line: from 1; 0 for a piece that was not read from a file.
         column: from 1.
-        places: positions of the values of its keys, items of lists as `contracts[1]`.
+        places: positions of the values of its keys, items of lists as `contracts[1]`, keys of mappings
+            as `subject.order`.
     """
 
     line: int = field(default=0, compare=False, repr=False)

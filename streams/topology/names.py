@@ -6,12 +6,14 @@ from collections.abc import Iterable
 RESERVED_PREFIX = "headrace."
 SCHEMAS_TOPIC = "headrace.schemas"
 SCHEMAS_TRANSACTIONAL_ID = "headrace-schemas"
+KEYS_TOPIC = "headrace.keys"
+KEYS_TRANSACTIONAL_ID = "headrace-keys"
 SHARED_TOPICS = (
     "headrace.review",
     "headrace.notifications",
     "headrace.archive",
     "headrace.audit",
-    "headrace.keys",
+    KEYS_TOPIC,
     "headrace.control",
     SCHEMAS_TOPIC,
     "headrace.sagas",

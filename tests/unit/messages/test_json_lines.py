@@ -11,6 +11,8 @@ from streams.messages.codec import Codec
 from streams.messages.contracts import Contracts, contract_from
 from streams.messages.json_lines import JsonLines, random_uuid
 from streams.messages.registry import Registered
+from streams.security.signatures import Signer, Verifier
+from tests.unit.security.memory import RING
 
 FIELDS = [{"name": "order_id", "type": "string"}, {"name": "count", "type": ["null", "int"], "default": None}]
 ORDER = contract_from({"type": "record", "name": "order", "namespace": "shop", "fields": FIELDS})
@@ -77,3 +79,8 @@ def test_ids_are_random_uuids() -> None:
     for each in made:
         parsed = uuid.UUID(each)
         assert (parsed.version, parsed.variant, str(parsed)) == (4, uuid.RFC_4122, each)
+
+
+def test_with_a_signer_every_message_is_signed() -> None:
+    message = lines(signer=Signer(RING)).message(b'{"order_id": "ORD-1"}')
+    Verifier(RING).check(message.key, message.headers, message.value)
