@@ -32,12 +32,14 @@ def lint_copies(topology: Topology, contracts: Contracts) -> Iterator[Finding]:
             copies = list(_copies(mapping.fields, contracts[mapping.from_].schema))
             for copy in copies:
                 yield from _into_the_clear(copy, mapping, contracts[mapping.to].schema)
+                yield from _told_with_its_value(copy, mapping)
             yield from _without_grant(copies, mapping, topology, contracts)
 
 
 def _copies(fields: Mapping[str, FieldMapping], schema: Schema, within: str = "", into: str = "") -> Iterator[Copy]:
     for name, field in fields.items():
-        for path in (field.from_, field.each, *(field.concat or ())):
+        split, looked_up = field.split.from_ if field.split else None, field.lookup.key if field.lookup else None
+        for path in (field.from_, field.each, split, looked_up, *(field.concat or ())):
             if path is not None and _crosses(schema, within + path):
                 yield Copy(field, within + path, into + name)
         if field.each is not None and field.fields is not None:
@@ -55,6 +57,13 @@ def _into_the_clear(copy: Copy, mapping: ConversionMapping, target: Schema) -> I
     if not _crosses(target, copy.target):
         what = f"{copy.source!r} of {mapping.from_} is tagged {TAG}, {copy.target!r} of {mapping.to} is not"
         yield copy.field.finding(f"{what}; it would be sent in the clear; tag the field or leave it out")
+
+
+def _told_with_its_value(copy: Copy, mapping: ConversionMapping) -> Iterator[Finding]:
+    """The error of a cast or lookup that fails quotes what it was given, in a dead letter's header."""
+    if copy.field.cast is not None or copy.field.lookup is not None:
+        what = f"{copy.source!r} of {mapping.from_} is tagged {TAG}, and {'cast' if copy.field.cast else 'looked up'}"
+        yield copy.field.finding(f"{what}; a failure would quote it in a dead letter; copy it as it is")
 
 
 def _without_grant(

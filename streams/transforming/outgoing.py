@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Final
 
 from streams.messages import headers as names
-from streams.messages.codec import Payload
 from streams.messages.contracts import Contract
+from streams.messages.encryption import Payload
 from streams.messages.framing import SCHEMA_HEADER
 from streams.messages.headers import message_id
 from streams.messages.keys import ReadKey, compile_key
@@ -19,8 +19,8 @@ from streams.routing.admission import Headers, RawHeaders
 from streams.topology.integration import Transformation
 from streams.topology.model import Topology
 
-MadeHeaders = list[tuple[str, str | bytes | None]]
-Dress = Callable[[Record, RawHeaders, Headers, Payload], tuple[bytes | None, MadeHeaders]]
+MadeHeaders = list[tuple[str, bytes | None]]
+Dress = Callable[[Record, RawHeaders, Headers, Payload], tuple[bytes | None, str, MadeHeaders]]
 
 # Of the message contract's headers only these are the new message's too; headers of others pass untouched.
 _CARRIED_ON: Final = frozenset({names.PRIORITY, names.TTL, names.SAGA, names.TRACEPARENT, names.TRACESTATE})
@@ -28,7 +28,7 @@ _REPLACED: Final = (names.KNOWN - _CARRIED_ON) | {SCHEMA_HEADER}  # the new valu
 
 
 def compile_dress(transformation: Transformation, target: Contract, version: Registered, topology: Topology) -> Dress:
-    """A function that gives key and headers of the message made of a source record.
+    """A function that gives key, id and headers of the message made of a source record.
 
     It raises InvalidMessage where the payload lacks the key that `contracts:` names.
 
@@ -46,12 +46,15 @@ def compile_dress(transformation: Transformation, target: Contract, version: Reg
         (names.CONTENT_TYPE, names.AVRO),
     ]
 
-    def dress(record: Record, raw: RawHeaders, headers: Headers, payload: Payload) -> tuple[bytes | None, MadeHeaders]:
+    def dress(
+        record: Record, raw: RawHeaders, headers: Headers, payload: Payload
+    ) -> tuple[bytes | None, str, MadeHeaders]:
         key, subject = key_of(record, headers, payload)
         source_id = headers[names.ID] or b""
+        made_id = message_id(source_id.decode(), rule)
         made = [
             *fixed,
-            (names.ID, message_id(source_id.decode(), rule).encode()),
+            (names.ID, made_id.encode()),
             (names.TIME, headers[names.TIME]),
             (names.CORRELATION_ID, headers.get(names.CORRELATION_ID) or source_id),
             (names.CAUSATION_ID, source_id),
@@ -59,7 +62,7 @@ def compile_dress(transformation: Transformation, target: Contract, version: Reg
         if subject:
             made.append((names.SUBJECT, subject))
         made += [header for header in raw if header[0] not in _REPLACED]
-        return key, made
+        return key, made_id, made
 
     return dress
 

@@ -2,15 +2,19 @@
 
 import time
 from collections.abc import AsyncIterable, Callable, Sequence
+from contextlib import ExitStack
 
 from streams.config import Settings
 from streams.engine.app import StageApp
 from streams.engine.batch import Batch
+from streams.engine.encryption import open_encryption
 from streams.engine.stage import StageSpec
 from streams.errors import ConfigurationRefused, HeadraceError
 from streams.messages.codec import Codec
+from streams.messages.encryption import Encryption
 from streams.messages.registry import Registry
 from streams.routing.late_schemas import LateSchemas
+from streams.security.key_ring import KeyRing, required_key_ring
 from streams.telemetry import metrics
 from streams.topology.integration import Transformation
 from streams.topology.model import Topology
@@ -46,14 +50,16 @@ def transformer_stage(
         settings: of this worker.
         web_enabled: whether this App hosts the process's web server.
     """
-    transforming = Transforming(
-        [each for each in topology.transformations if each.stage == spec.name], topology, conversions
-    )
+    transforming = Transforming(spec, topology, conversions, _ring(spec, topology, settings))
+    opened = ExitStack()  # of the last preparation; it ends with the process
 
     def prepare() -> None:
+        opened.close()
+        contracts = conversions.contracts
+        encryption = opened.enter_context(open_encryption(settings, topology, contracts, stage=spec.name))
         registry = open_registry()
         try:
-            transforming.compile(registry)
+            transforming.compile(registry, encryption)
         except HeadraceError:  # it is tried again, with a registry of its own
             registry.close()
             raise
@@ -67,13 +73,16 @@ def transformer_stage(
 class Transforming:
     """The transformations of a stage, compiled when the registry can be read: before the stage joins its group."""
 
-    def __init__(self, transformations: Sequence[Transformation], topology: Topology, conversions: Conversions) -> None:
-        self._transformations = transformations
+    def __init__(
+        self, spec: StageSpec, topology: Topology, conversions: Conversions, ring: KeyRing | None = None
+    ) -> None:
+        self._transformations = [each for each in topology.transformations if each.stage == spec.name]
+        self._ring = ring
         self._topology = topology
         self._conversions = conversions
         self.by_source: dict[str, CompiledTransformer] = {}
 
-    def compile(self, registry: Registry) -> None:
+    def compile(self, registry: Registry, encryption: Encryption | None = None) -> None:
         """Fix and compile every path for what `registry` holds; it is asked again about ids that come later.
 
         Raises:
@@ -82,13 +91,21 @@ class Transforming:
         """
         registered = registry.all()
         late = LateSchemas(registry, time.monotonic, registered)
-        codec = Codec(self._conversions.contracts, registered)
-        workshop = Workshop(self._topology, self._conversions, codec, registered, time.time, late.find)
+        codec = Codec(self._conversions.contracts, registered, encryption)
+        workshop = Workshop(self._topology, self._conversions, codec, registered, time.time, late.find, self._ring)
         for source in dict.fromkeys(each.source for each in self._transformations):
             own = [each for each in self._transformations if each.source == source]
             compiled = workshop.compile(source, own)
             _require_plain(source, compiled)
             self.by_source[source] = compiled
+
+
+def _ring(spec: StageSpec, topology: Topology, settings: Settings) -> KeyRing | None:
+    """The key ring, where a source's signatures are checked or a destination's messages signed."""
+    signed = sorted({*spec.sources, *spec.destinations} & {*topology.security.signed})
+    return (
+        required_key_ring(settings, f"stage {spec.name}, with signed topics {', '.join(signed)},") if signed else None
+    )
 
 
 def _require_plain(source: str, compiled: CompiledTransformer) -> None:

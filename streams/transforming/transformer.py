@@ -9,11 +9,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from streams.errors import UnsupportedTransformation
-from streams.messages.codec import Codec, Encode, Payload
+from streams.messages import headers as names
+from streams.messages.codec import Codec, Encode, Read
+from streams.messages.encryption import Payload
 from streams.messages.framing import FRAME_SIZE, SchemaName, frame
 from streams.messages.message import Record
 from streams.messages.registry import Registered
+from streams.messages.signed import CheckRecord, check_signatures
 from streams.routing.admission import Admission, Headers, RawHeaders
+from streams.security.key_ring import KeyRing
+from streams.security.signatures import Signer, Verifier
 from streams.topology.integration import Transformation
 from streams.topology.model import Topology
 from streams.transforming.chains import Chain, HopTimes, compile_chain
@@ -42,12 +47,13 @@ class TransformedBatch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """One transformation of messages of one type: over which chain, into what, and where to."""
+    """One transformation of messages of one type: over which chain, into what, where to, and who signs there."""
 
     chain: Chain
     encode: Encode
     dress: Dress
     destination: str
+    signer: Signer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,7 @@ class Arrival:
     """Messages of one type: what their ce_type has to be, how they are read and what becomes of them."""
 
     ce_type: bytes
-    decode: Callable[[bytes], Payload]
+    decode: Read
     conversions: tuple[Conversion, ...]
 
 
@@ -68,6 +74,7 @@ class CompiledTransformer:
         arrivals: what is known of its messages, by the first five bytes of a value; of a topic whose messages have no
             framing there is one, under None.
         clock: unix time in seconds, asked once a batch.
+        check: raises for a record whose signature is not valid; None where the source need not be signed.
     """
 
     def __init__(
@@ -76,12 +83,14 @@ class CompiledTransformer:
         intake: Intake,
         arrivals: Mapping[bytes | None, Arrival],
         clock: Callable[[], float],
+        check: CheckRecord | None = None,
     ) -> None:
         self._source = source
         self._intake = intake
         self._arrivals = arrivals
         self._only = arrivals.get(None)
         self._clock = clock
+        self._check = check
 
     @property
     def is_async(self) -> bool:
@@ -91,12 +100,14 @@ class CompiledTransformer:
     def bind(self, batch: TransformedBatch, times: HopTimes) -> Handler:
         """Handler of the records of `batch`; it raises, or puts out a message for each transformation."""
         now = self._clock()
-        admit = self._admit
+        admit, check = self._admit, self._check
 
         def handle(record: Record) -> None:
+            if check is not None:
+                check(record)
             arrival, value, raw, headers = admit(record, now)
             for each in arrival.conversions:
-                payload = each.chain.run(arrival.decode(value), times)
+                payload = each.chain.run(arrival.decode(value, _id(headers)), times)
                 _put_out(batch, record, each, payload, raw, headers)
 
         return handle
@@ -104,11 +115,14 @@ class CompiledTransformer:
     def bind_async(self, batch: TransformedBatch, times: HopTimes) -> AsyncHandler:
         """As `bind`, where a converter has to be awaited."""
         now = self._clock()
+        check = self._check
 
         async def handle(record: Record) -> None:
+            if check is not None:
+                check(record)
             arrival, value, raw, headers = self._admit(record, now)
             for each in arrival.conversions:
-                payload = await each.chain.run_async(arrival.decode(value), times)
+                payload = await each.chain.run_async(arrival.decode(value, _id(headers)), times)
                 _put_out(batch, record, each, payload, raw, headers)
 
         return handle
@@ -125,11 +139,17 @@ class CompiledTransformer:
         return arrival, value, raw, headers
 
 
+def _id(headers: Headers) -> str:
+    return (headers[names.ID] or b"").decode()
+
+
 def _put_out(
     batch: TransformedBatch, record: Record, made: Conversion, payload: Payload, raw: RawHeaders, headers: Headers
 ) -> None:
-    value = made.encode(payload)
-    key, made_headers = made.dress(record, raw, headers, payload)
+    key, made_id, made_headers = made.dress(record, raw, headers, payload)
+    value = made.encode(payload, made_id)
+    if made.signer is not None:
+        made_headers.append((names.SIGNATURE, made.signer.sign(key, dict(made_headers), value)))
     # A message without a key stays in the partition that it came from, as far as there is one.
     partition = -1 if key is not None else batch.partition % batch.partitions_of(made.destination)
     batch.out.append((made.destination, value, key, partition, max(record.timestamp()[1], 0), made_headers))
@@ -145,6 +165,7 @@ class Workshop:
     registered: Sequence[Registered]
     clock: Callable[[], float]
     late: Late
+    ring: KeyRing | None = None
 
     def compile(self, source: str, transformations: Sequence[Transformation]) -> CompiledTransformer:
         """The transformer of one source topic, for every registered version of its contracts.
@@ -161,6 +182,13 @@ class Workshop:
             return self._foreign(source, declared.format, conversions[declared.format])
         return self._avro(source, conversions)
 
+    @property
+    def _signed(self) -> tuple[str, ...]:
+        return self.topology.security.signed
+
+    def _check(self, source: str) -> CheckRecord | None:
+        return check_signatures(Verifier(self.ring)) if self.ring and source in self._signed else None
+
     def _conversions(self, name: str, transformations: Sequence[Transformation]) -> tuple[Conversion, ...]:
         """What becomes of messages of format `name`."""
         contracts = self.conversions.contracts
@@ -172,14 +200,21 @@ class Workshop:
             target = contracts[each.to]
             chain = compile_chain(self.conversions.path(source, target), self.conversions)
             dress = compile_dress(each, target, self.codec.version_of(target), self.topology)
-            made.append(Conversion(chain, self.codec.encoder_of(target.full_name), dress, each.destination))
+            signer = Signer(self.ring) if self.ring and each.destination in self._signed else None
+            made.append(Conversion(chain, self.codec.encoder_of(target.full_name), dress, each.destination, signer))
         return tuple(made)
 
     def _foreign(self, source: str, name: str, conversions: tuple[Conversion, ...]) -> CompiledTransformer:
         contract = self.conversions.contracts[name]
-        decode = compile_format(contract, self.conversions.readers)
-        arrival = Arrival(contract.name.encode(), decode, conversions)
-        return CompiledTransformer(source, ForeignIntake(contract.name), {None: arrival}, self.clock)
+        read_value = compile_format(contract, self.conversions.readers)
+
+        def read(value: bytes, message_id: str | None = None) -> Payload:
+            del message_id  # nothing that is not Avro is encrypted
+            return read_value(value)
+
+        arrival = Arrival(contract.name.encode(), read, conversions)
+        intake = ForeignIntake(contract.name)
+        return CompiledTransformer(source, intake, {None: arrival}, self.clock, self._check(source))
 
     def _avro(self, source: str, conversions: Mapping[str, tuple[Conversion, ...]]) -> CompiledTransformer:
         contracts = {self.conversions.contracts[name].subject: name for name in conversions}
@@ -202,4 +237,4 @@ class Workshop:
             add(version)
         carried = [self.conversions.contracts[name] for name in conversions]
         intake = AvroIntake(Admission(source, carried, self.registered, learn))
-        return CompiledTransformer(source, intake, arrivals, self.clock)
+        return CompiledTransformer(source, intake, arrivals, self.clock, self._check(source))

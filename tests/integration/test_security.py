@@ -25,10 +25,12 @@ from streams.engine.registries import open_registry
 from streams.engine.topic_reader import read_topics
 from streams.messages.codec import Codec
 from streams.messages.contracts import load_contracts
+from streams.messages.signed import check_signatures
 from streams.security.fields import ShreddedField
 from streams.security.key_ring import parse_key_ring
+from streams.security.signatures import Verifier
 from streams.topology.loading import load_topology
-from tests.unit.security.memory import encoded
+from tests.unit.security.memory import RING, encoded
 
 PII = {"confluent:tags": ["PII"]}
 FIELDS = [
@@ -41,15 +43,18 @@ TOPOLOGY = """version: 1
 topics:
   people.inbound: {partitions: 2, contracts: [person]}
   people.all: {partitions: 2, contracts: [person]}
-contracts: {person: {key: payload.id}}
+  people.contacts: {partitions: 2, contracts: [contact]}
+contracts: {person: {key: payload.id}, contact: {key: payload.id}}
 routers:
   - source: people.inbound
     routes: [{name: all, destinations: [{topic: people.all}]}]
+transformations: [{source: people.all, to: contact, destination: people.contacts}]
+mappings: [{from: person, to: contact, fields: {id: {from: id}, mail: {from: email}}}]
 stages: {reader: {}}
 security:
-  subject: {person: payload.id}
-  decrypt: {reader: [person]}
-  signed: [people.inbound]
+  subject: {person: payload.id, contact: payload.id}
+  decrypt: {transformer: [person], reader: [person, contact]}
+  signed: [people.inbound, people.contacts]
 """
 KEYS = {"2025": encoded(bytes(range(32))), "2026": encoded(bytes(range(32, 64)))}
 
@@ -116,11 +121,11 @@ class World:
             ]
 
     @contextmanager
-    def router(self) -> Iterator[Path]:
+    def worker(self) -> Iterator[Path]:
         log = self.folder / "worker.log"
         with log.open("wb") as stderr:
             process = subprocess.Popen(
-                [sys.executable, "-m", "streams.cli", "worker", "router"],
+                [sys.executable, "-m", "streams.cli", "worker"],
                 cwd=self.folder, env=self.environment, stderr=stderr, stdout=stderr,
             )  # fmt: skip
         try:
@@ -147,8 +152,10 @@ def world(
     environment_of: Callable[[Settings], dict[str, str]],
 ) -> World:
     (tmp_path / "schemas").mkdir()
-    schema = {"type": "record", "name": "person", "namespace": "people", "fields": FIELDS}
+    schema: dict[str, Any] = {"type": "record", "name": "person", "namespace": "people", "fields": FIELDS}
     (tmp_path / "schemas" / "person.avsc").write_text(json.dumps(schema))
+    contact = {**schema, "name": "contact", "fields": [FIELDS[0], {"name": "mail", "type": "string", **PII}]}
+    (tmp_path / "schemas" / "contact.avsc").write_text(json.dumps(contact))
     (tmp_path / "topology.yaml").write_text(TOPOLOGY)
     places = {"HEADRACE_TOPOLOGY": tmp_path / "topology.yaml", "HEADRACE_SCHEMAS": tmp_path / "schemas"}
     settings = settings_for(cluster.bootstrap_servers, HEADRACE_APP="", **places)
@@ -180,9 +187,12 @@ def test_plaintext_is_in_no_file_and_after_shredding_nothing_brings_it_back(
     # An unsigned message becomes a dead letter, whose bytes are those of the message.
     unsigned = ["send", "person", "--topic", "people.inbound", "--header", "x-message-signature=none"]
     world.done(*unsigned, stdin=json.dumps(person(ada, canary)))
-    with world.router() as log:
+    with world.worker() as log:
         await_condition(lambda: bool(world.received("headrace.router.dlq")), 60, "the dead letter")
         await_condition(lambda: len(world.read(ada, "people.all")) == 1, 60, "the routed message")
+        await_condition(lambda: len(world.received("people.contacts")) == 1, 60, "the transformed message")
+    assert world.read(ada, "people.contacts") == [{"id": ada, "mail": f"{canary}@example.org"}]
+    check_signatures(Verifier(RING))(world.received("people.contacts")[0])  # type: ignore[arg-type]
     letter: Any = dict(world.received("headrace.router.dlq")[0].headers() or ())
     assert b"x-message-signature: expected keyid" in letter["__streams.errors.message"]
     assert files_with(f"open-{canary}", cluster.folder), "what is not tagged would have been found"
@@ -191,8 +201,8 @@ def test_plaintext_is_in_no_file_and_after_shredding_nothing_brings_it_back(
     assert world.read(ada)[0] == person(ada, canary)
     assert world.done("keys", "shred", ada, "--dry-run") == f"would shred 1 data key of {ada}\n"
     assert world.done("keys", "shred", ada) == f"shredded 1 data key of {ada}\n"
-    for topic in ("people.inbound", "people.all"):
-        with pytest.raises(ShreddedField, match="email"):
+    for topic in ("people.inbound", "people.all", "people.contacts"):
+        with pytest.raises(ShreddedField, match="mail"):
             world.read(ada, topic)
 
 

@@ -95,9 +95,11 @@ MAIL = contract_from(
 )
 
 
-def copying(text: str, grant: str) -> list[str]:
+def copying(text: str, grant: str, address: str = "from: email") -> list[str]:
     subjects = "subject: {order: payload.order_id, mail: payload.greeting}"
-    whole = f"version: 1\nsecurity: {{{subjects}{grant}}}\n{COPYING.replace('TEXT', text)}"
+    whole = (
+        f"version: 1\nsecurity: {{{subjects}{grant}}}\n{COPYING.replace('TEXT', text).replace('from: email', address)}"
+    )
     found = lint(parse_topology(whole, "t.yaml", {}), Contracts([ORDER, PLAIN, MAIL]))
     return [finding.render("t").removeprefix("t:") for finding in found]
 
@@ -112,6 +114,13 @@ def test_a_copy_into_the_clear_is_refused() -> None:
         "10:7: 'email' of order is tagged PII, 'greeting' of mail is not; it would be sent in the clear; "
         "tag the field or leave it out"
     )
+
+
+def test_a_cast_or_lookup_that_would_quote_a_tagged_field_is_refused() -> None:
+    for way in ("from: email, cast: string", "lookup: {table: {a: b}, key: email}"):
+        [found] = copying("order_id", ", decrypt: {transformer: [order]}", address=way)
+        assert found.startswith("9:7: 'email' of order is tagged PII, and ")
+        assert found.endswith("a failure would quote it in a dead letter; copy it as it is")
 
 
 def test_a_copy_without_a_grant_is_refused() -> None:
