@@ -220,7 +220,9 @@ class Batch:
         """Handle every record with a coroutine, up to `concurrency` of different keys at once.
 
         What a record sends and writes goes through its scope and takes effect when it has been handled; it may touch
-        only its own key's rows. After `within_s` seconds no further one is begun: the rest comes in the next cycle.
+        only its own key's rows. Records without a key have no order. `within_s` seconds after the hand-over no further
+        one is begun, and the batches of a hand-over have equal shares of them: the rest comes in the next cycle. What
+        was begun is awaited; `handle` has to bound its own waits.
         """
         await handle_concurrently(self, handle, concurrency, within_s)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from streams.engine.batch import Batch, Output
     from streams.engine.dead_letters import Headers
 
-WITHIN_S = 4.0  # half of what an agent has for everything that it was handed
+WITHIN_S = 4.0  # half of what an agent has for everything that it was handed; the other half is for what was begun
 
 _ABSENT = object()
 
@@ -107,7 +107,7 @@ AsyncHandle = Callable[[Message, RecordScope], Awaitable[None]]
 
 async def handle_concurrently(batch: "Batch", handle: AsyncHandle, concurrency: int, within_s: float) -> None:
     """See `Batch.each_async`."""
-    end = time.monotonic() + within_s
+    end = batch.cycle.share_until(within_s)
     running: dict[bytes, asyncio.Task[None]] = {}
     try:
         for record in batch.records:
@@ -142,7 +142,7 @@ def _queue_of(batch: "Batch", record: Message) -> bytes:
 def _must_stop(batch: "Batch", record: Message, end: float) -> bool:
     """Whether this record and those after it are left for a later cycle."""
     deferral = batch.deferral
-    if batch.halted_before(record):
+    if batch.cycle.dead or batch.halted_before(record):
         return True
     if deferral is not None and deferral.stands_still is not None:
         until, outage = deferral.stands_still

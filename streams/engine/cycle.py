@@ -36,6 +36,7 @@ class Cycle:
     __slots__ = (
         "_done",
         "_failure",
+        "_handed_over_at",
         "_pending",
         "_tables",
         "callbacks",
@@ -68,6 +69,7 @@ class Cycle:
         self.records = 0
         self.letters: dict[str, int] = {}
         self._pending = 0
+        self._handed_over_at = self.opened_at
         self._failure: AgentFailed | None = None
         self._done = threading.Event()
 
@@ -97,6 +99,7 @@ class Cycle:
     def expect(self, batches: int) -> None:
         """Batches that will be handed over now."""
         self._pending = batches
+        self._handed_over_at = time.monotonic()
         self._done.clear()
 
     def acknowledge(self, batch: "Batch") -> None:
@@ -105,6 +108,15 @@ class Cycle:
         self._pending -= 1
         if self._pending == 0:
             self._done.set()
+
+    def share_until(self, within_s: float) -> float:
+        """When a batch should stop (monotonic seconds), so that all that were handed over with it stop `within_s`.
+
+        What is left is shared by those that are not done: one that is early leaves the others more.
+        """
+        now = time.monotonic()
+        left_s = max(self._handed_over_at + within_s - now, 0.0)
+        return now + left_s / max(self._pending, 1)
 
     def fail(self, failure: AgentFailed) -> None:
         """A batch was not handled: the cycle will be aborted."""

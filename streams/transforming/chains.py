@@ -7,6 +7,7 @@ a Python converter's result against its contract, a mapping by what it was compi
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from inspect import iscoroutine
 from time import perf_counter
@@ -19,24 +20,31 @@ from streams.transforming.conversions import Conversions
 from streams.transforming.converters import Converter, Payload
 from streams.transforming.path_finding import Path
 
-# Of the 8 s that an agent has for the batches of one poll.
-LONGEST_ASYNC_S = 5.0
+# Of the 8 s that an agent has for the batches of one poll; the last message is begun before half of them is over.
+LONGEST_ASYNC_S = 3.0
 
 
 @dataclass(slots=True)
 class HopTimes:
-    """Seconds and failures of one batch's hops, by name."""
+    """What one batch's hops have done, by name: offset of the record and seconds of each conversion, and failures."""
 
-    seconds: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    made: defaultdict[str, list[tuple[int, float]]] = field(default_factory=lambda: defaultdict(list))
     failures: Counter[str] = field(default_factory=Counter)
+
+    def stood(self, undone: AbstractSet[int]) -> dict[str, list[float]]:
+        """Seconds of the conversions of all records but those at the offsets `undone`."""
+        return {hop: [each for offset, each in made if offset not in undone] for hop, made in self.made.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One conversion; `convert` gives a payload, or where `is_async` an awaitable of one."""
+    """One conversion: `convert` gives a payload of a payload.
+
+    Where `is_async` it also takes the time by which it has to be done, and gives an awaitable.
+    """
 
     name: str
-    convert: Callable[[Payload], Any]
+    convert: Callable[..., Any]
     is_async: bool
 
 
@@ -47,8 +55,8 @@ class Chain:
         self._hops = tuple(hops)
         self.is_async = any(hop.is_async for hop in hops)
 
-    def run(self, payload: Payload, times: HopTimes) -> Payload:
-        """The payload at the end of the path.
+    def run(self, payload: Payload, times: HopTimes, offset: int) -> Payload:
+        """The payload at the end of the path, for the record at `offset`.
 
         Raises:
             TransformationFailed: naming the hop, and the field where one is to blame.
@@ -61,20 +69,25 @@ class Chain:
             except Exception:
                 times.failures[hop.name] += 1
                 raise
-            times.seconds[hop.name].append(perf_counter() - started)
+            times.made[hop.name].append((offset, perf_counter() - started))
         return payload
 
-    async def run_async(self, payload: Payload, times: HopTimes) -> Payload:
-        """As `run`, where a converter has to be awaited."""
+    async def run_async(self, payload: Payload, times: HopTimes, offset: int, until: float) -> Payload:
+        """As `run`, where a converter has to be awaited: until the event loop's time is `until`."""
         for hop in self._hops:
             started = perf_counter()
             try:
-                payload = await hop.convert(payload) if hop.is_async else hop.convert(payload)
+                payload = await hop.convert(payload, until) if hop.is_async else hop.convert(payload)
             except Exception:
                 times.failures[hop.name] += 1
                 raise
-            times.seconds[hop.name].append(perf_counter() - started)
+            times.made[hop.name].append((offset, perf_counter() - started))
         return payload
+
+
+def time_limit() -> float:
+    """Time of the running event loop by which a message that is begun now has to be converted."""
+    return asyncio.get_running_loop().time() + LONGEST_ASYNC_S
 
 
 def compile_chain(path: Path, conversions: Conversions) -> Chain:
@@ -124,18 +137,18 @@ def _called(name: str, converter: Converter, check: Convert) -> Callable[[Payloa
     return called
 
 
-def _awaited(name: str, converter: Converter, check: Convert) -> Callable[[Payload], Any]:
+def _awaited(name: str, converter: Converter, check: Convert) -> Callable[[Payload, float], Any]:
     function, origin = converter.function, converter.origin
 
-    async def awaited(payload: Payload) -> Payload:
+    async def awaited(payload: Payload, until: float) -> Payload:
         try:
-            async with asyncio.timeout(LONGEST_ASYNC_S) as limit:
+            async with asyncio.timeout_at(until) as limit:
                 made = await function(payload)
         except RecordError:
             raise
         except Exception as error:
             if limit.expired():
-                reason = f"{origin} took more than {LONGEST_ASYNC_S:g} s"
+                reason = f"{origin} was not done within the {LONGEST_ASYNC_S:g} s that a message has"
                 raise TransformationFailed(name, "", reason, Category.TRANSIENT) from error
             raise _raised(name, origin, error) from error
         return _checked(name, origin, check, made)

@@ -1,4 +1,7 @@
-"""The transformer stage: one Faust agent a source topic, which converts batches and observes each hop."""
+"""The transformer stage: one Faust agent a source topic, which converts batches and observes each hop.
+
+Where a converter has to be awaited, messages of several keys are converted at once; those of one key keep their order.
+"""
 
 import time
 from collections.abc import AsyncIterable, Callable, Sequence
@@ -8,8 +11,9 @@ from streams.config import Settings
 from streams.engine.app import StageApp
 from streams.engine.batch import Batch
 from streams.engine.encryption import open_encryption
+from streams.engine.retrying import policy_of
 from streams.engine.stage import StageSpec
-from streams.errors import ConfigurationRefused, HeadraceError
+from streams.errors import HeadraceError
 from streams.messages.codec import Codec
 from streams.messages.encryption import Encryption
 from streams.messages.registry import Registry
@@ -22,13 +26,19 @@ from streams.transforming.chains import HopTimes
 from streams.transforming.conversions import Conversions
 from streams.transforming.transformer import CompiledTransformer, Workshop
 
+# Messages of a batch that are awaited at once. A batch has at most 500, and each may be a call that holds a connection.
+CONCURRENCY = 16
+
 
 def transformer_specs(topology: Topology) -> list[StageSpec]:
     """Stages of all transformations; those of one stage read their sources in one transaction."""
     by_stage: dict[str, list[Transformation]] = {}
     for transformation in topology.transformations:
         by_stage.setdefault(transformation.stage, []).append(transformation)
-    return [_spec(stage, transformations) for stage, transformations in by_stage.items()]
+    return [
+        _spec(stage, transformations).retrying(policy_of(topology.failures, stage))
+        for stage, transformations in by_stage.items()
+    ]
 
 
 def transformer_stage(
@@ -65,7 +75,7 @@ def transformer_stage(
             raise
 
     app = StageApp(spec, settings, prepare=prepare, web_enabled=web_enabled)
-    for source in spec.sources:
+    for source in spec.read_by_agents:
         _add_agent(app, source, transforming)
     return app
 
@@ -87,7 +97,7 @@ class Transforming:
 
         Raises:
             NotReachable: the registry does not answer.
-            ConfigurationRefused: a contract is not registered, or a converter cannot be run here.
+            ConfigurationRefused: a contract is not registered.
         """
         registered = registry.all()
         late = LateSchemas(registry, time.monotonic, registered)
@@ -95,9 +105,7 @@ class Transforming:
         workshop = Workshop(self._topology, self._conversions, codec, registered, time.time, late.find, self._ring)
         for source in dict.fromkeys(each.source for each in self._transformations):
             own = [each for each in self._transformations if each.source == source]
-            compiled = workshop.compile(source, own)
-            _require_plain(source, compiled)
-            self.by_source[source] = compiled
+            self.by_source[source] = workshop.compile(source, own)
 
 
 def _ring(spec: StageSpec, topology: Topology, settings: Settings) -> KeyRing | None:
@@ -108,18 +116,13 @@ def _ring(spec: StageSpec, topology: Topology, settings: Settings) -> KeyRing | 
     )
 
 
-def _require_plain(source: str, compiled: CompiledTransformer) -> None:
-    if compiled.is_async:
-        raise ConfigurationRefused(
-            f"transformations of {source}: a converter on their path is an async def, which this version does not run; "
-            "register a plain function"
-        )
-
-
-def transform_batch(batch: Batch, compiled: CompiledTransformer, stage: str) -> None:
+async def transform_batch(batch: Batch, compiled: CompiledTransformer, stage: str) -> None:
     """Convert all records of `batch`; `stage` names the hops' metrics."""
     times = HopTimes()
-    batch.each(compiled.bind(batch, times))  # type: ignore[arg-type]  # the binding's types are wider than Kafka's
+    if compiled.is_async:
+        await batch.each_async(compiled.bind_async(batch, times), concurrency=CONCURRENCY)  # type: ignore[arg-type]  # as below
+    else:
+        batch.each(compiled.bind(batch, times))  # type: ignore[arg-type]  # the binding's types are wider than Kafka's
     _observe(batch, times, stage)
 
 
@@ -134,20 +137,24 @@ def _spec(stage: str, transformations: Sequence[Transformation]) -> StageSpec:
 def _add_agent(app: StageApp, source: str, transforming: Transforming) -> None:
     async def transform(batches: AsyncIterable[Batch]) -> None:
         async for batch in batches:
-            transform_batch(batch, transforming.by_source[source], app.spec.name)
+            await transform_batch(batch, transforming.by_source[source], app.spec.name)
 
     app.agent(app.topic(source), name=f"transform.{source}")(transform)
 
 
 def _observe(batch: Batch, times: HopTimes, stage: str) -> None:
-    """Bring the hops' metrics up to date once the batch is committed."""
+    """Bring the hops' metrics up to date once the batch is committed.
+
+    A conversion counts if its record's handling stood, a failure with every attempt.
+    """
+    stood = times.stood(batch.buried | batch.skipped)
 
     def committed(_at: float) -> None:
-        for hop, seconds in times.seconds.items():
+        for hop, seconds in stood.items():
             metrics.HOPS.labels(stage, hop).inc(len(seconds))
             metrics.HOP_SECONDS.labels(stage, hop).observe_many(seconds)
         for hop, failures in times.failures.items():
             metrics.HOP_FAILURES.labels(stage, hop).inc(failures)
 
-    if times.seconds or times.failures:
+    if times.made or times.failures:
         batch.after_commit(committed)

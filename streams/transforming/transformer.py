@@ -21,14 +21,14 @@ from streams.security.key_ring import KeyRing
 from streams.security.signatures import Signer, Verifier
 from streams.topology.integration import Transformation
 from streams.topology.model import Topology
-from streams.transforming.chains import Chain, HopTimes, compile_chain
+from streams.transforming.chains import Chain, HopTimes, compile_chain, time_limit
 from streams.transforming.conversions import Conversions, carried_formats, taken_formats
 from streams.transforming.formats import compile_format
 from streams.transforming.intake import AvroIntake, ForeignIntake, Intake
 from streams.transforming.outgoing import Dress, compile_dress
 
 Handler = Callable[[Record], None]
-AsyncHandler = Callable[[Record], Awaitable[None]]
+AsyncHandler = Callable[[Record, "Scope"], Awaitable[None]]
 Late = Callable[[SchemaName], Registered | None]
 
 
@@ -43,6 +43,14 @@ class TransformedBatch(Protocol):
 
     def partitions_of(self, topic: str) -> int:
         """Number of partitions of a destination."""
+
+
+class Scope(Protocol):
+    """What one record puts out while others are handled beside it."""
+
+    @property
+    def out(self) -> list[Any]:
+        """As a batch's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,23 +115,24 @@ class CompiledTransformer:
                 check(record)
             arrival, value, raw, headers = admit(record, now)
             for each in arrival.conversions:
-                payload = each.chain.run(arrival.decode(value, _id(headers)), times)
-                _put_out(batch, record, each, payload, raw, headers)
+                payload = each.chain.run(arrival.decode(value, _id(headers)), times, record.offset() or 0)
+                _put_out(batch, batch, record, each, payload, raw, headers)
 
         return handle
 
     def bind_async(self, batch: TransformedBatch, times: HopTimes) -> AsyncHandler:
-        """As `bind`, where a converter has to be awaited."""
-        now = self._clock()
+        """As `bind`, where a converter has to be awaited: a record's outputs go to a scope of its own."""
         check = self._check
 
-        async def handle(record: Record) -> None:
+        async def handle(record: Record, scope: Scope) -> None:
+            until = time_limit()
             if check is not None:
                 check(record)
-            arrival, value, raw, headers = self._admit(record, now)
+            arrival, value, raw, headers = self._admit(record, self._clock())
             for each in arrival.conversions:
-                payload = await each.chain.run_async(arrival.decode(value, _id(headers)), times)
-                _put_out(batch, record, each, payload, raw, headers)
+                source = arrival.decode(value, _id(headers))
+                payload = await each.chain.run_async(source, times, record.offset() or 0, until)
+                _put_out(batch, scope, record, each, payload, raw, headers)
 
         return handle
 
@@ -144,7 +153,13 @@ def _id(headers: Headers) -> str:
 
 
 def _put_out(
-    batch: TransformedBatch, record: Record, made: Conversion, payload: Payload, raw: RawHeaders, headers: Headers
+    batch: TransformedBatch,
+    scope: Scope,
+    record: Record,
+    made: Conversion,
+    payload: Payload,
+    raw: RawHeaders,
+    headers: Headers,
 ) -> None:
     key, made_id, made_headers = made.dress(record, raw, headers, payload)
     value = made.encode(payload, made_id)
@@ -152,7 +167,7 @@ def _put_out(
         made_headers.append((names.SIGNATURE, made.signer.sign(key, dict(made_headers), value)))
     # A message without a key stays in the partition that it came from, as far as there is one.
     partition = -1 if key is not None else batch.partition % batch.partitions_of(made.destination)
-    batch.out.append((made.destination, value, key, partition, max(record.timestamp()[1], 0), made_headers))
+    scope.out.append((made.destination, value, key, partition, max(record.timestamp()[1], 0), made_headers))
 
 
 @dataclass(frozen=True)

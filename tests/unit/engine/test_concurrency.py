@@ -6,12 +6,14 @@ from collections import defaultdict
 from collections.abc import Coroutine
 from typing import Any
 
+import pytest
 from confluent_kafka import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.engine.batch import Batch
 from streams.engine.concurrency import RecordScope
+from streams.engine.cycle import Cycle
 from streams.engine.deferral import Deferral
 from streams.engine.parking import Parking
 from streams.engine.retrying import Circuit, RetryPolicy
@@ -132,3 +134,35 @@ def test_records_behind_one_that_failed_are_parked() -> None:
     assert sorted(value or b"" for _, value, *_ in batch.out) == [b"v1", b"v3"]
     assert parking.heads[b"=k0"].records == 3
     assert batch.next_offset == 5
+
+
+def test_batches_of_one_hand_over_share_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("streams.engine.cycle.time.monotonic", lambda: now)
+    cycle = Cycle({})
+    first, second, third, _ = (batch_of([record(n)], cycle) for n in range(4))
+    now = 200.0  # the cycle is older than the hand-over
+    cycle.expect(4)
+    assert cycle.share_until(4.0) == 201.0
+    cycle.acknowledge(first)
+    assert cycle.share_until(4.0) == 200.0 + 4 / 3, "the first took no time"
+    now = 203.0
+    cycle.acknowledge(second)
+    assert cycle.share_until(4.0) == 203.5
+    now = 206.0
+    cycle.acknowledge(third)
+    assert cycle.share_until(4.0) == 206.0, "one took more than its share: the last comes in the next cycle"
+
+
+def test_nothing_is_begun_for_a_cycle_that_was_given_up() -> None:
+    batch = batch_of(keyed([0, 0, 1]))
+    begun = []
+
+    async def handle(each: Message, scope: RecordScope) -> None:
+        begun.append(each.offset())
+        scope.send(OUT, b"late")
+        batch.cycle.die()
+
+    run(batch.each_async(handle))
+    assert begun == [0]
+    assert not batch.out
