@@ -112,7 +112,7 @@ async def handle_concurrently(batch: "Batch", handle: AsyncHandle, concurrency: 
     try:
         for record in batch.records:
             queue = _queue_of(batch, record)
-            while queue in running or len(running) >= concurrency:
+            while queue in running or len(running) >= _at_once(batch, concurrency):
                 waited_for = [running[queue]] if queue in running else list(running.values())
                 await _first_of(waited_for, running)
             if _must_stop(batch, record, end):
@@ -124,6 +124,10 @@ async def handle_concurrently(batch: "Batch", handle: AsyncHandle, concurrency: 
     finally:
         for task in running.values():
             task.cancel()
+
+
+def _at_once(batch: "Batch", concurrency: int) -> int:
+    return 1 if batch.deferral is not None and batch.deferral.probing else concurrency
 
 
 async def _first_of(tasks: list["asyncio.Task[None]"], running: dict[bytes, "asyncio.Task[None]"]) -> None:

@@ -52,6 +52,11 @@ class Deferral:
         self.rows = rows
         self.stands_still: tuple[float, bool] | None = None
 
+    @property
+    def probing(self) -> bool:
+        """Whether one record finds out if an outage is over; until then no other is begun."""
+        return self._circuit.state is CircuitState.PROBING
+
     def has_room(self) -> bool:
         """Whether one more record may be parked."""
         return self._parking.has_room()

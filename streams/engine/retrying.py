@@ -102,6 +102,8 @@ class Circuit:
 
     def failed(self, queue: bytes, now: float) -> bool:
         """Note a transient failure of a key; whether the circuit is open now."""
+        if self.state is CircuitState.OPEN:
+            return True  # it was begun before the others failed, and says nothing new
         if self.state is CircuitState.CLOSED:
             self._failures[queue] = now
             self._failures.move_to_end(queue)

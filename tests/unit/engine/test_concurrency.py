@@ -101,10 +101,10 @@ def test_when_time_is_up_no_further_record_is_begun() -> None:
     assert halt.offset == len(begun)
 
 
-def deferring(batch: Batch) -> tuple[Batch, Parking]:
+def deferring(batch: Batch, circuit: Circuit | None = None) -> tuple[Batch, Parking]:
     parking = Parking(POLICY)
     table = TablePartition(TableSpec(PARKED, "source", "bytes"), batch.partition, "changelog", MemoryStore())
-    batch._deferral = Deferral(parking, Circuit(POLICY, lambda: 0.5), WriteSet(table))
+    batch._deferral = Deferral(parking, circuit or Circuit(POLICY, lambda: 0.5), WriteSet(table))
     return batch, parking
 
 
@@ -121,6 +121,47 @@ def test_an_outage_parks_what_runs_and_begins_nothing_more() -> None:
     assert 2 <= begun < 50
     assert [value for _, value, *_ in batch.out] == ([b"v2"] if begun > 2 else [])
     assert set(parking.heads) == {b"=k%d" % n for n in range(begun) if n != 2}
+
+
+def after_an_outage() -> Circuit:
+    """A circuit that opened long ago."""
+    circuit = Circuit(POLICY, lambda: 0.5)
+    assert circuit.failed(b"a", -1e9) or circuit.failed(b"b", -1e9)
+    return circuit
+
+
+def test_what_was_begun_before_an_outage_was_seen_makes_the_wait_no_longer() -> None:
+    circuit = after_an_outage()
+    until = circuit.until
+    assert circuit.failed(b"c", until - 1)
+    assert circuit.failed(b"d", until + 1)
+    assert circuit.until == until
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+def test_one_record_finds_out_whether_an_outage_is_over(*, is_over: bool) -> None:
+    begun: list[int | None] = []
+    at_once: list[int] = []
+    running = 0
+
+    async def handle(each: Message, _scope: RecordScope) -> None:
+        nonlocal running
+        begun.append(each.offset())
+        running += 1
+        at_once.append(running)
+        await asyncio.sleep(0.002)
+        running -= 1
+        if not is_over:
+            raise TransientError("the other side is down")
+
+    batch, _ = deferring(batch_of(keyed(list(range(8)))), after_an_outage())
+    run(batch.each_async(handle, concurrency=4))
+    if is_over:
+        assert begun == list(range(8))
+        assert at_once[:2] == [1, 1], "the others only once it had succeeded"
+        assert max(at_once) == 4
+    else:
+        assert begun == [0]
 
 
 def test_records_behind_one_that_failed_are_parked() -> None:
