@@ -5,32 +5,32 @@ and the rest of the batch stands. Faust agents get batches from their stream.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from inspect import iscoroutinefunction
 from operator import length_hint
 from typing import Any
 
+import orjson
 from confluent_kafka import KafkaError, Message
 
 from streams.engine.concurrency import WITHIN_S, AsyncHandle, handle_concurrently
 from streams.engine.cycle import Cycle
 from streams.engine.dead_letters import Failure, Headers, dead_letter_headers, stripped_headers
 from streams.engine.deferral import Deferral, Halt, Turn
+from streams.engine.failed_headers import is_unreadable, readable_headers
 from streams.engine.parked_record import Consumed, ParkedRecord
 from streams.engine.parking import Spent
-from streams.engine.stage import TP
+from streams.engine.stage import TP, WAKEUPS
 from streams.engine.state import WriteSet
 from streams.engine.stores import StoreClosed, StoreDamaged
-from streams.errors import ConfigurationRefused, KeyHeld, MessageRefused, UnreadableHeaders, category_of
+from streams.engine.wakeups import Wakeup, cancel_wakeup, set_wakeup
+from streams.errors import ConfigurationRefused, KeyHeld, MessageRefused, category_of
 
 # topic, value, key, partition (-1: by key), timestamp in ms (0: now), headers
 Output = tuple[str, bytes | None, bytes | None, int, int, Headers | None]
 
 # Outputs are produced while they are still in the processor's cache: a whole batch of them is several megabytes.
 CHUNK_OUTPUTS = 64
-
-_UNREADABLE = (UnreadableHeaders, SystemError)
-_LONGEST_CHAIN = 20
 
 
 class Batch:
@@ -106,7 +106,7 @@ class Batch:
         """Offset after the last record: what will be committed; None where that changes nothing."""
         if self._halted_at is not None:
             return self._halted_at
-        if not self.records or isinstance(self.records[0], ParkedRecord):
+        if not self.records or isinstance(self.records[0], ParkedRecord | Wakeup):
             return None
         return _offset_of(self.records[-1]) + 1
 
@@ -174,6 +174,17 @@ class Batch:
         if not -1 <= partition < partitions:
             raise MessageRefused(f"{topic} has {partitions} partitions; there is no partition {partition}")
 
+    def wake(self, name: bytes, due_ms: int, payload: object = None) -> None:
+        """Set the timer `name` of this partition, or move it: `payload` comes back when it fires (see timers.py).
+
+        It fires at `due_ms` (unix milliseconds) or later, when this partition has been read as far as it went then.
+        """
+        set_wakeup(self.state(WAKEUPS), name, due_ms, payload)
+
+    def cancel(self, name: bytes) -> bool:
+        """Cancel the timer `name` of this partition; False where none is set."""
+        return cancel_wakeup(self.state(WAKEUPS), name)
+
     def after_commit(self, call: Callable[[float], None]) -> None:
         """Call `call(commit's unix time)` on the engine's thread once this batch is committed, and only then."""
         self.callbacks.append(call)
@@ -238,6 +249,8 @@ class Batch:
         """
         for record in self._cursor:
             if self._stands_still(record):
+                for left in (record, *self._cursor):
+                    self.put_back(left)
                 return
             mark = len(self.out)
             self.route = None
@@ -258,7 +271,7 @@ class Batch:
     def halted_before(self, record: Message) -> bool:
         """Whether this partition was halted before this record, by this batch or an earlier one of the cycle."""
         tp = TP(self.topic, self.partition)
-        if self._halted_at is None and tp in self.cycle.halted and not isinstance(record, ParkedRecord):
+        if self._halted_at is None and tp in self.cycle.halted and not isinstance(record, ParkedRecord | Wakeup):
             self._halted_at = self.cycle.halted[tp].offset
         return self._halted_at is not None
 
@@ -298,9 +311,17 @@ class Batch:
 
     def stop_before(self, record: Message, until: float, *, outage: bool) -> None:
         """Handle nothing from this record on; the partition goes on with it at `until` (monotonic seconds)."""
-        if not isinstance(record, ParkedRecord):  # it stays where it is, and due
+        self.put_back(record)
+        if not isinstance(record, ParkedRecord | Wakeup):
             self._halted_at = _offset_of(record)
             self.cycle.halted[TP(self.topic, self.partition)] = Halt(self._halted_at, until, outage)
+
+    def put_back(self, record: Message) -> None:
+        """A timer that fires and is not handled now is set again; other records stay where they are."""
+        if isinstance(record, Wakeup):
+            writes = self.state(WAKEUPS)
+            set_wakeup(writes, record.name, record.due_ms, orjson.loads(record.payload))
+            writes.settle()
 
     def convicted(self, offset: int) -> MessageRefused | None:
         """What the broker has said of the outputs of the record at `offset`."""
@@ -317,8 +338,8 @@ class Batch:
         if isinstance(error, KeyHeld):
             spent = Spent(0, 0)
         elif deferral is not None:
-            unreadable = _is_unreadable(error)
-            headers = None if unreadable else _readable_headers(record, error)
+            unreadable = is_unreadable(error)
+            headers = None if unreadable else readable_headers(record, error)
             judged = deferral.failed(record, category_of(error), headers, concurrent=concurrent)  # type: ignore[arg-type]  # bytes when consumed
             if judged is None:
                 if deferral.stands_still is not None and not concurrent:
@@ -350,42 +371,14 @@ class Batch:
         if offset in self._stripped:
             value, headers = None, stripped_headers(failure, len(value or b""))
         else:
-            headers = dead_letter_headers(_readable_headers(record, error), failure)
+            headers = dead_letter_headers(readable_headers(record, error), failure)
         self.out.append((self._dead_letters, value, record.key(), -1, timestamp_ms, headers))
-
-
-def _readable_headers(record: Message, error: BaseException) -> Headers:
-    """The record's headers; none where the handler could not read them.
-
-    confluent-kafka raises SystemError on a name that is not UTF-8, and the second time gives a list that ends the
-    process. So they are not asked for again after that error, however it was wrapped, nor after a bare
-    UnicodeDecodeError, which may be it.
-    """
-    if _is_unreadable(error):
-        return []
-    try:
-        return list(record.headers() or ())  # type: ignore[arg-type]  # a list, never a dict, when consumed
-    except (SystemError, UnicodeDecodeError):
-        return []
-
-
-def _is_unreadable(error: BaseException) -> bool:
-    return isinstance(error, UnicodeDecodeError) or any(isinstance(each, _UNREADABLE) for each in _chain(error))
 
 
 def _offset_of(record: Consumed) -> int:
     offset = record.offset()
     assert offset is not None  # noqa: S101 a consumed record has one
     return offset
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what it came of, a bounded way back."""
-    for _ in range(_LONGEST_CHAIN):
-        if error is None:
-            return
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _conviction(error: KafkaError, route: str | None) -> MessageRefused:

@@ -9,6 +9,7 @@ from streams.engine.deferrals import Deferrals
 from streams.engine.producer import TransactionalProducer
 from streams.engine.returning import bury, take_back
 from streams.engine.stage import TP, StageSpec
+from streams.engine.timers import Timers
 from streams.engine.verdicts import Verdicts
 
 BATCH_RECORDS = 500
@@ -25,6 +26,7 @@ class Batching:
         verdicts: what earlier cycles have taught.
         producer: takes early what batches put out.
         deferrals: records that wait.
+        timers: wake-ups that wait.
     """
 
     def __init__(
@@ -34,12 +36,14 @@ class Batching:
         verdicts: Verdicts,
         producer: TransactionalProducer,
         deferrals: Deferrals,
+        timers: Timers,
     ) -> None:
         self._spec = spec
         self._known_topics = known_topics
         self._verdicts = verdicts
         self._producer = producer
         self._deferrals = deferrals
+        self._timers = timers
 
     def returned(self, runs: Runs, cycle: Cycle) -> list[Batch]:
         """Dead letters that come back, handled here and now: no agent is asked."""
@@ -59,6 +63,11 @@ class Batching:
                 pieces = range(0, len(run), BATCH_RECORDS)
                 batches += [self._batch(tp, run[i : i + BATCH_RECORDS], cycle) for i in pieces]
         return batches
+
+    def fired(self, ready: Mapping[int, int], cycle: Cycle) -> list[Batch]:
+        """Timers of partitions whose time has come, unless these stand still."""
+        passing = {partition: due_ms for partition, due_ms in ready.items() if self._deferrals.passes(partition)}
+        return [self._batch(tp, run, cycle) for tp, run in self._timers.fire(cycle, passing)]
 
     def buried(self, cycle: Cycle) -> list[Batch]:
         """Parked records that become dead letters behind one of their key, handled here and now."""

@@ -77,6 +77,7 @@ def lead_config(settings: Settings, spec: StageSpec, on_error: ErrorCallback) ->
         "auto.offset.reset": "error",  # a missing offset must never silently skip or repeat messages
         "queued.min.messages": 20_000,
         "queued.max.messages.kbytes": 32_768,
+        "enable.partition.eof": spec.timed,  # a timer fires when its partition has been read to the end
     }
     if spec.group_protocol == "consumer":
         conf |= {"group.protocol": "consumer", "group.remote.assignor": "uniform"}
@@ -99,6 +100,7 @@ def follower_config(settings: Settings, spec: StageSpec, on_error: ErrorCallback
         "auto.offset.reset": "error",
         "queued.min.messages": 20_000,
         "queued.max.messages.kbytes": 32_768,
+        "enable.partition.eof": spec.timed,
     }
 
 

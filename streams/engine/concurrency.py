@@ -110,12 +110,15 @@ async def handle_concurrently(batch: "Batch", handle: AsyncHandle, concurrency: 
     end = batch.cycle.share_until(within_s)
     running: dict[bytes, asyncio.Task[None]] = {}
     try:
-        for record in batch.records:
+        records = iter(batch.records)
+        for record in records:
             queue = _queue_of(batch, record)
             while queue in running or len(running) >= _at_once(batch, concurrency):
                 waited_for = [running[queue]] if queue in running else list(running.values())
                 await _first_of(waited_for, running)
             if _must_stop(batch, record, end):
+                for left in records:
+                    batch.put_back(left)
                 break
             if _is_turn_of(batch, record):
                 running[queue] = asyncio.ensure_future(_handle(batch, handle, record))
@@ -147,6 +150,7 @@ def _must_stop(batch: "Batch", record: Message, end: float) -> bool:
     """Whether this record and those after it are left for a later cycle."""
     deferral = batch.deferral
     if batch.cycle.dead or batch.halted_before(record):
+        batch.put_back(record)
         return True
     if deferral is not None and deferral.stands_still is not None:
         until, outage = deferral.stands_still

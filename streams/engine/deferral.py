@@ -13,6 +13,7 @@ from streams.engine.parked_record import Consumed, Headers, ParkedRecord
 from streams.engine.parking import Parking, Place, Spent
 from streams.engine.retrying import Circuit, CircuitState
 from streams.engine.state import WriteSet
+from streams.engine.wakeups import Wakeup
 from streams.errors import Category, KeyHeld, UnreadableHeaders
 
 _FULL_S = 1.0  # how long a partition stands still before it looks again whether there is room
@@ -84,7 +85,8 @@ class Deferral:
         queue = self._parking.queue_of(record)
         if queue not in self._parking.heads:
             return Turn.HANDLE
-        place = self._parking.join(self.rows, queue, record, _headers_of(record))
+        in_any_case = isinstance(record, Wakeup)
+        place = self._parking.join(self.rows, queue, record, _headers_of(record), in_any_case=in_any_case)
         if place is Place.HELD:
             raise KeyHeld("an earlier record of its key is a dead letter; redrive or discard that one")
         if place is Place.FULL:
@@ -110,6 +112,7 @@ class Deferral:
                 it is parked in any case.
         """
         now = time.monotonic()
+        concurrent = concurrent or isinstance(record, Wakeup)
         if category is Category.TRANSIENT and self._circuit.failed(self.queue_of(record), now):
             if isinstance(record, ParkedRecord):
                 self._parking.postpone(self.rows, record, self._next_try_ms(now))

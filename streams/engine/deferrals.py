@@ -69,7 +69,7 @@ class Deferrals:
         """Whether parked records are due or have to be buried."""
         now_ms = time.time_ns() // 1_000_000
         return any(
-            parking.burying or (parking.is_due(now_ms) and self._passes(partition))
+            parking.burying or (parking.is_due(now_ms) and self.passes(partition))
             for partition, parking in self._parkings.items()
         )
 
@@ -78,7 +78,7 @@ class Deferrals:
         now_ms = time.time_ns() // 1_000_000
         runs: ParkedRuns = []
         for partition, parking in self._parkings.items():
-            if not parking.is_due(now_ms) or not self._passes(partition):
+            if not parking.is_due(now_ms) or not self.passes(partition):
                 continue
             records = parking.take_due(cycle.write_set(PARKED, partition), now_ms, DRAINED_RECORDS)
             records.sort(key=ParkedRecord.topic)  # stable, and a queue's records are of one topic
@@ -96,8 +96,9 @@ class Deferrals:
                     runs.append((TP(topic, partition), list(run)))
         return runs
 
-    def _passes(self, partition: int) -> bool:
-        return self._circuits[partition].try_again(time.monotonic())
+    def passes(self, partition: int) -> bool:
+        """Whether records of a partition may be handled, as far as an outage goes."""
+        return partition not in self._circuits or self._circuits[partition].try_again(time.monotonic())
 
     def patience_s(self, longest_s: float) -> float:
         """How long to wait for new records, at most until the next parked one is due."""

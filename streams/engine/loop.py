@@ -150,12 +150,15 @@ class StageLoop:
         restore_conf = clients.restore_config(self._settings, self.spec, on_error)
         self._ownership = Ownership(self.spec, cluster, facts, self._sources, restore_conf, self._open_store)
         deferrals = self._ownership.deferrals
-        self._batching = Batching(self.spec, self._known, self._verdicts, self._producer, deferrals)
+        self._batching = Batching(
+            self.spec, self._known, self._verdicts, self._producer, deferrals, self._ownership.timers
+        )
         self._sources.subscribe(self._on_assigned, self._on_revoked, self._on_lost)
         return True
 
     def _turn(self) -> None:
         """One poll and what follows from it."""
+        timers = self._ownership.timers.ready()  # before there are records in hand that might be what they wait for
         self.health.doing("waiting for records")
         self._ownership.step()  # with no records in hand: it moves followers to where they have been processed
         before = {p for p in self._ownership.states if self._ownership.running(p)}
@@ -168,8 +171,8 @@ class StageLoop:
             runs = self._accepted(runs, before)
             self._ownership.deferrals.go_on()
             drained = sum(len(run) for _, run in runs) < self._verdicts.poll_records // 4
-            if runs or self._ownership.deferrals.work():
-                self._process(runs)
+            if runs or timers or self._ownership.deferrals.work():
+                self._process(runs, timers)
             cycle = self._cycle
             if cycle is not None and (drained or cycle.age_s() >= COMMIT_INTERVAL_S):
                 self._commit(cycle)
@@ -185,7 +188,7 @@ class StageLoop:
         if self._cycle is not None:
             return max(0.0, COMMIT_INTERVAL_S - self._cycle.age_s())
         longest_s = IDLE_POLL_S if self._ownership.states else JOINING_POLL_S
-        return self._ownership.deferrals.patience_s(longest_s)
+        return self._ownership.patience_s(longest_s)
 
     def _accepted(self, runs: Runs, before: set[int]) -> Runs:
         """Runs of partitions that were ours before and after the poll; the others are fetched again."""
@@ -205,14 +208,14 @@ class StageLoop:
 
     # -- a cycle
 
-    def _process(self, runs: Runs) -> None:
+    def _process(self, runs: Runs, timers: Mapping[int, int]) -> None:
         self.health.doing("")  # agents have their own bound, and are not Kafka
         self._handover.await_late()
         cycle = self._cycle or self._begin()
         for tp, run in runs:
             cycle.first.setdefault(tp, run[0].offset() or 0)
         ours = self._batching.returned(runs, cycle)
-        batches = self._batching.for_agents(runs, cycle)
+        batches = self._batching.for_agents(runs, cycle) + self._batching.fired(timers, cycle)
         if batches:
             self._handover.run(cycle, batches)
         batches = [*ours, *batches, *self._batching.buried(cycle)]
@@ -247,7 +250,7 @@ class StageLoop:
         now = time.time()
         self._cycle = None
         self._write_stores(cycle, ends, now)
-        self._ownership.deferrals.committed()
+        self._ownership.committed()
         for call in cycle.callbacks:
             call(now)
         self._verdicts.committed(cycle.next)
@@ -279,7 +282,7 @@ class StageLoop:
         self.lease.drop()
         if cycle is not None:
             cycle.die()
-            self._ownership.deferrals.rolled_back(self._ownership.tables)
+            self._ownership.rolled_back()
         self.health.doing("waiting for Kafka to abort")
         if isinstance(error, KafkaException | SystemError):
             error = transaction_aborted(error, outcome_known=True)

@@ -21,9 +21,10 @@ from streams.engine.deferrals import Deferrals
 from streams.engine.passed import Passed
 from streams.engine.restore import Restorer
 from streams.engine.sources import Sources
-from streams.engine.stage import PARKED, TP, StageSpec, TableSpec
+from streams.engine.stage import PARKED, TP, WAKEUPS, StageSpec, TableSpec
 from streams.engine.state import TablePartition
 from streams.engine.stores import MemoryStore, RocksStore, Store
+from streams.engine.timers import Timers
 from streams.errors import ConfigurationRefused
 from streams.topology.connection import offset_in
 
@@ -97,6 +98,7 @@ class Ownership:
     ) -> None:
         self._spec = spec
         self.deferrals = Deferrals(spec.retries, sources.stand_still, sources.go_on)
+        self.timers = Timers(spec, cluster.end_offsets, self._read_to)
         self._cluster = cluster
         self._facts = facts
         self._sources = sources
@@ -145,6 +147,7 @@ class Ownership:
         self._sources.pause(partitions)
         self._sources.drop(partitions)
         self.deferrals.closed(partitions)
+        self.timers.closed(partitions)
         self.restorer.forget(set(partitions))
         for partition in partitions:
             self._open(partition, reposition=True)
@@ -161,6 +164,7 @@ class Ownership:
         log.info("revoked", stage=self._spec.name, partitions=sorted(gone))
         self._sources.drop(gone)
         self.deferrals.closed(gone)
+        self.timers.closed(gone)
         self.restorer.forget(gone)
         for partition in gone:
             self.states.pop(partition, None)
@@ -271,9 +275,31 @@ class Ownership:
         self.tenures[partition] = next(self._next_tenure)
         if self._spec.retries is not None:
             self.deferrals.opened(self.tables[PARKED, partition])
+        if self._spec.timed:
+            self.timers.opened(self.tables[WAKEUPS, partition])
         self.states[partition] = PartitionState.RUNNING
         self._sources.resume([partition])
         self._sources.follow({tp: offset for tp, offset in committed.items() if tp.topic != self._spec.lead})
+
+    def _read_to(self, tp: TP, end: int) -> bool:
+        """Whether everything before `end` was handled; markers and aborted records at the end are no records."""
+        return (self.passed.last(tp) or -1) + 1 >= end or self._sources.read_to(tp) >= end
+
+    # -- what the end of a cycle means for what waits
+
+    def patience_s(self, longest_s: float) -> float:
+        """How long to wait for records: until something that waits is due."""
+        return self.timers.patience_s(self.deferrals.patience_s(longest_s))
+
+    def committed(self) -> None:
+        """What the cycle wrote is in the tables."""
+        self.deferrals.committed()
+        self.timers.ended()
+
+    def rolled_back(self) -> None:
+        """The cycle was given up."""
+        self.deferrals.rolled_back(self.tables)
+        self.timers.ended()
 
     def close(self) -> None:
         """Close the restore consumer and every store."""

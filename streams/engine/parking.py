@@ -171,15 +171,18 @@ class Parking:
 
     # -- what becomes of records
 
-    def join(self, rows: Rows, queue: bytes, record: Consumed, headers: Headers) -> Place:
-        """A new record of a queue that exists: behind the parked ones, or a letter behind letters."""
+    def join(self, rows: Rows, queue: bytes, record: Consumed, headers: Headers, *, in_any_case: bool = False) -> Place:
+        """A new record of a queue that exists: behind the parked ones, or a letter behind letters.
+
+        `in_any_case` parks it even where there is no room.
+        """
         head = self.heads[queue]
         if not head.records and not head.redriving:
             self._send_away(rows, queue, head.end, record)
             head.end += 1
             self._keep(rows, queue, head)
             return Place.HELD
-        if head.records >= self.policy.most_of_a_key or not self.has_room():
+        if not in_any_case and (head.records >= self.policy.most_of_a_key or not self.has_room()):
             return Place.FULL
         self._append(rows, queue, head, encoded(record, headers))
         self._keep(rows, queue, head)

@@ -24,7 +24,6 @@ RebalanceCallback = Callable[[list[int]], None]
 _LEADER_S = 0.5
 _NO_OFFSET = KafkaError(KafkaError._NO_OFFSET).str()  # noqa: SLF001 the library's name
 _FOLLOWER_POLL_S = 0.02  # how long the lead may wait while a follower could have records
-_IGNORED = frozenset({KafkaError._PARTITION_EOF})  # noqa: SLF001 the library's names
 _FATAL = frozenset({KafkaError._FATAL, KafkaError._AUTO_OFFSET_RESET})  # noqa: SLF001
 _FENCED_TEXT = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()  # of a fatal error the binding gives no other trace
 
@@ -56,6 +55,7 @@ class Sources:
         self._following: dict[TP, int] = {}
         self._pending_seeks: dict[TP, int] = {}
         self._paused: set[int] = set()
+        self._ended: dict[TP, int] = {}
         # Partitions of the lead of which the client was told that they have no offset; it refuses to seek in them.
         self._unplaced: set[int] = set()
         self._given_up: set[int] = set()
@@ -136,7 +136,8 @@ class Sources:
         error = record.error()
         if error is None:
             return False
-        if error.code() in _IGNORED:
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 the library's name
+            self._ended[TP(record.topic() or "", record.partition() or 0)] = record.offset() or 0
             return True
         if _FENCED_TEXT in error.str():
             raise MembershipFenced(_FENCED_TEXT)
@@ -205,6 +206,11 @@ class Sources:
         elif tp.topic != self._spec.lead:
             return
         self._pending_seeks[tp] = offset
+        self._ended.pop(tp, None)
+
+    def read_to(self, tp: TP) -> int:
+        """Where the partition was found to end, markers and aborted records included; -1 where it was not (timers)."""
+        return self._ended.get(tp, -1)
 
     def _retry_seeks(self) -> None:
         for tp, offset in list(self._pending_seeks.items()):
@@ -242,6 +248,8 @@ class Sources:
     def drop(self, partitions: Iterable[int]) -> None:
         """Forget partitions of the lead that moved away, and stop following them."""
         gone = set(partitions)
+        for tp in [tp for tp in self._ended if tp.partition in gone]:
+            del self._ended[tp]
         for tp in [tp for tp in self._pending_seeks if tp.partition in gone]:
             del self._pending_seeks[tp]
         kept = {tp: offset for tp, offset in self._following.items() if tp.partition not in gone}

@@ -7,6 +7,7 @@ from streams.engine.retrying import RetryPolicy
 from streams.topology import names
 
 PARKED = "parked"
+WAKEUPS = "wakeups"
 
 
 class TP(NamedTuple):
@@ -46,6 +47,7 @@ class StageSpec:
         group_protocol: `classic` or `consumer` (KIP-848).
         static_membership: `group.instance.id` = instance id (classic only).
         retries: what becomes of failed records; None: they become dead letters at once.
+        timed: its agents may set timers; one agent reads `wakeups_channel`.
     """
 
     name: str
@@ -55,6 +57,11 @@ class StageSpec:
     group_protocol: Literal["classic", "consumer"] = "classic"
     static_membership: bool = False
     retries: RetryPolicy | None = None
+    timed: bool = False
+
+    def with_timers(self) -> "StageSpec":
+        """This stage with a table of wake-ups."""
+        return replace(self, timed=True, tables=(*self.tables, TableSpec(WAKEUPS, "source")))
 
     def retrying(self, policy: RetryPolicy) -> "StageSpec":
         """This stage with a table for records that wait, and the source through which dead letters return."""
@@ -67,8 +74,14 @@ class StageSpec:
 
     @property
     def read_by_agents(self) -> tuple[str, ...]:
-        """The sources that agents read: all but the one through which dead letters return."""
-        return tuple(source for source in self.sources if self.retries is None or source != self.redrive)
+        """What agents read: all sources but the one through which dead letters return, and the timers that fire."""
+        sources = tuple(source for source in self.sources if self.retries is None or source != self.redrive)
+        return (*sources, self.wakeups_channel) if self.timed else sources
+
+    @property
+    def wakeups_channel(self) -> str:
+        """What the agent of the timers reads; no topic of Kafka."""
+        return f"{self.group}.{WAKEUPS}"
 
     @property
     def redrive(self) -> str:
