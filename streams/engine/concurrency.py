@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from confluent_kafka import Message
 
+from streams.engine.deferral import FULL_S
+from streams.engine.parked_record import ParkedRecord
 from streams.engine.state import WriteSet
 from streams.engine.stores import StoreClosed, StoreDamaged
 
@@ -156,8 +158,13 @@ def _must_stop(batch: "Batch", record: Message, end: float) -> bool:
         until, outage = deferral.stands_still
         batch.stop_before(record, until, outage=outage)
         return True
-    if time.monotonic() >= end or (deferral is not None and not deferral.has_room()):
-        batch.stop_before(record, time.monotonic(), outage=False)
+    now = time.monotonic()
+    if now >= end:
+        batch.stop_before(record, now, outage=False)
+        return True
+    # One that fails is parked in any case, so there has to be room; a parked one has it already.
+    if deferral is not None and not isinstance(record, ParkedRecord) and not deferral.has_room():
+        batch.stop_before(record, now + FULL_S, outage=False)
         return True
     return False
 

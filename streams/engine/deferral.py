@@ -16,7 +16,7 @@ from streams.engine.state import WriteSet
 from streams.engine.wakeups import Wakeup
 from streams.errors import Category, KeyHeld, UnreadableHeaders
 
-_FULL_S = 1.0  # how long a partition stands still before it looks again whether there is room
+FULL_S = 1.0  # how long a partition stands still before it looks again whether there is room
 
 
 class Turn(Enum):
@@ -90,7 +90,7 @@ class Deferral:
         if place is Place.HELD:
             raise KeyHeld("an earlier record of its key is a dead letter; redrive or discard that one")
         if place is Place.FULL:
-            return self._halt(time.monotonic() + _FULL_S, outage=False)
+            return self._halt(time.monotonic() + FULL_S, outage=False)
         return Turn.WAIT
 
     def handled(self, record: Consumed) -> None:
@@ -130,7 +130,7 @@ class Deferral:
             in_any_case=concurrent,
         )
         if became is Place.FULL:
-            self._halt(now + _FULL_S, outage=False)
+            self._halt(now + FULL_S, outage=False)
         return became if isinstance(became, Spent) else None
 
     def _next_try_ms(self, now: float) -> int:
