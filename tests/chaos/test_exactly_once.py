@@ -117,6 +117,7 @@ def run(
             if member.running:
                 member.kill()
     found = recount.Differences()
+    recount.recount_sources(settings, plan.records, found)
     recount.recount_routing(settings, plan.records, schema_id, found)
     counts = recount.recount_counting(settings, plan.records, found)
     recount.recount_changelog(settings, counts, found)

@@ -170,6 +170,7 @@ class Trial:
         self._assert_all_run()
         stop_all(self.crew)
         found = recount.Differences()
+        recount.recount_sources(self.settings, self.load.sent, found)
         recount.recount_routing(self.settings, self.load.sent, self.schema_id, found)
         counts = recount.recount_counting(self.settings, self.load.sent, found)
         recount.recount_changelog(self.settings, counts, found)
@@ -177,5 +178,6 @@ class Trial:
             found.add("table over HTTP", f"{len(table)} rows for {len(counts)} keys")
         letters = read_topics(self.settings, LETTERS, lambda _batch: None, timeout_s=60)
         sys.stdout.write(f"{self.load.sent} records, {letters} dead letters, differences {dict(found.counts)}\n")
+        sys.stdout.write("".join(f"  {example}\n" for example in found.examples))
         assert not found.counts, found.examples
         assert not letters
