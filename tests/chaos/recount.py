@@ -39,11 +39,9 @@ def recount_sources(settings: Settings, records: int, found: Differences) -> Non
     seen = bytearray(records)
 
     def check(message: Message) -> None:
-        if message.topic() == workload.INBOUND:
-            number = dict(message.headers() or ())["ce_id"]
-        else:
-            number = message.value()
-        seen[int(number or 0)] += 1  # type: ignore[arg-type]  # bytes when consumed
+        routed = message.topic() == workload.INBOUND
+        number = dict(message.headers() or ())["ce_id"] if routed else message.value()
+        seen[int(number or 0)] += 1
 
     read_topics(settings, [workload.INBOUND, LEAD, FOLLOW], partial(_each, check), timeout_s=600)
     for i in range(records):
