@@ -116,13 +116,7 @@ def run(
         for member in crew:
             if member.running:
                 member.kill()
-    found = recount.Differences()
-    recount.recount_sources(settings, plan.records, found)
-    recount.recount_routing(settings, plan.records, schema_id, found)
-    counts = recount.recount_counting(settings, plan.records, found)
-    recount.recount_changelog(settings, counts, found)
-    if table != {key.decode(): count for key, count in counts.items()}:
-        found.add("table over HTTP", f"{len(table)} rows for {len(counts)} keys")
+    found = recount.recount_all(settings, plan.records, schema_id, table)
     aborted = recount.aborted_records(settings)
     summary = {
         "seed": seed, "records": plan.records, "store": plan.store, "brokers": plan.brokers, "group": plan.membership,
