@@ -11,7 +11,7 @@ from streams.messages.avsc import identity
 from streams.messages.contracts import Contract, Contracts, parse
 from streams.messages.decoding import Decode, compile_decoder
 from streams.messages.framing import SchemaName, frame, framed, schema_name_of, told
-from streams.messages.registry import Registered
+from streams.messages.registry import Registered, by_name
 
 Payload = dict[str, Any]
 
@@ -28,10 +28,8 @@ class Codec:
 
     def __init__(self, contracts: Contracts, registered: Iterable[Registered]) -> None:
         self._contracts = contracts
-        versions = list(registered)
-        self._by_name: dict[SchemaName, Registered] = {each.guid: each for each in versions if each.guid}
-        self._by_name |= {each.id: each for each in versions}
-        self._versions = {(each.subject, identity(each.schema)): each for each in versions}
+        self._by_name = by_name(registered)
+        self._versions = {(each.subject, identity(each.schema)): each for each in self._by_name.values()}
         # Compiled when a message first needs one.
         self._encoders: dict[str, Callable[[Payload], bytes]] = {}
         self._decoders: dict[SchemaName, tuple[str, Decode]] = {}
