@@ -1,6 +1,6 @@
 # One command a purpose. Each makes its own .venv first; PYTHON=python3.13 picks another Python.
 #   make demo    the whole of it in a minute       make check   formats, lint, types, layers
-#   make test    all tests at reduced size         make soak    the engine's promises at full size (SEED=n repeats)
+#   make test    tests, long ones reduced          make soak    the engine's promises at full size (SEED=n repeats)
 #   make bench   speed against a bare loop         make clean   remove what these commands made
 # TESTS=tests/unit narrows `make test`; ARGS is passed on to the command.
 

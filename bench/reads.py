@@ -20,6 +20,7 @@ from bench.processes import Worker, environment
 from streams.config import Settings
 from streams.dev.cluster import KafkaCluster
 from streams.dev.readiness import await_condition
+from streams.engine.lease import LEASE_S
 from streams.engine.raw_producer import RawProducer
 
 KEYS = 200
@@ -107,7 +108,7 @@ def main() -> None:
             measure("local, with lease", url, here)
             measure("forwarded, with lease", url, there)
             trickle.stop()
-            time.sleep(4)  # until no lease holds any more
+            time.sleep(LEASE_S + 1)
             measure("local, asking the group", url, here)
             measure("forwarded, asking the group", url, there)
         finally:

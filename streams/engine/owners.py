@@ -17,11 +17,11 @@ from confluent_kafka.admin import AdminClient
 
 from streams.config import Settings
 from streams.errors import NotReachable
+from streams.topology.connection import COORDINATOR_REQUEST_S
 
 _WAIT_S = 3.0
 _PAUSE_S = 0.2
 _GIVE_UP_S = 20.0  # then the client has missed that the coordinator came back (issue 5511), and another one asks
-_LONGEST_S = 3600.0  # the most that librdkafka takes
 _COMMANDS_WAIT_S = 20.0  # of a command, which has nothing else to do
 _MOST_CLIENTS = 50  # each kept for ever with its open question; one an outage at most
 
@@ -86,7 +86,7 @@ class _Asker:
     def _question(self, group: str) -> tuple["Future[Any]", float]:
         if group not in self._open:
             asked_at = time.monotonic()  # before it is sent: the answer is never older than this
-            future = self._clients[-1].describe_consumer_groups([group], request_timeout=_LONGEST_S)[group]
+            future = self._clients[-1].describe_consumer_groups([group], request_timeout=COORDINATOR_REQUEST_S)[group]
             self._open[group] = (future, asked_at)
         return self._open[group]
 

@@ -12,7 +12,7 @@ from streams.messages.contracts import Contract, Contracts, parse
 from streams.messages.decoding import Decode, compile_decoder
 from streams.messages.encryption import Change, Encryption, Payload
 from streams.messages.framing import SchemaName, frame, framed, schema_name_of, told
-from streams.messages.registry import Registered
+from streams.messages.registry import Registered, by_name
 from streams.security.fields import ShreddedField
 
 
@@ -47,10 +47,8 @@ class Codec:
     ) -> None:
         self._contracts = contracts
         self._encryption = encryption or Encryption(contracts, {}, None)
-        versions = list(registered)
-        self._by_name: dict[SchemaName, Registered] = {each.guid: each for each in versions if each.guid}
-        self._by_name |= {each.id: each for each in versions}
-        self._versions = {(each.subject, identity(each.schema)): each for each in versions}
+        self._by_name = by_name(registered)
+        self._versions = {(each.subject, identity(each.schema)): each for each in self._by_name.values()}
         # Compiled when a message first needs one.
         self._encoders: dict[str, Encode] = {}
         self._decoders: dict[SchemaName, tuple[str, Read]] = {}

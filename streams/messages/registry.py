@@ -1,10 +1,12 @@
 """What every registry of schemas offers: the catalogue topic and an HTTP registry alike."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from streams.messages.contracts import Contract
+from streams.messages.framing import SchemaName
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,16 @@ def guid_of(schema_text: str) -> bytes:
     Source: Confluent's schema-registry, `getGuid` and `updateHash` of client/rest/entities/Schema.java.
     """
     return hashlib.md5(schema_text.encode(), usedforsecurity=False).digest()
+
+
+def by_name(versions: Iterable[Registered]) -> dict[SchemaName, Registered]:
+    """Versions by what a message may name them by: the id, and the GUID where it is known."""
+    found: dict[SchemaName, Registered] = {}
+    for each in versions:
+        found[each.id] = each
+        if each.guid:
+            found[each.guid] = each
+    return found
 
 
 class Registry(Protocol):

@@ -14,7 +14,7 @@ from streams.messages import headers as names
 from streams.messages.contracts import Contract
 from streams.messages.framing import SchemaName, framed, schema_name_of, told
 from streams.messages.message import Record
-from streams.messages.registry import Registered
+from streams.messages.registry import Registered, by_name
 
 RawHeaders = list[tuple[str, bytes | None]]
 Headers = dict[str, bytes | None]
@@ -50,9 +50,7 @@ class Admission:
         self._seconds: set[bytes] = set()
         self._topic = topic
         self._accepted = {contract.subject for contract in contracts}
-        self._registered: dict[SchemaName, Registered] = {}
-        for each in registered:
-            self._know(each)
+        self._registered = by_name(registered)
         self._learn = learn
         self._expected = " or ".join(sorted(contract.name for contract in contracts))
 
@@ -123,14 +121,8 @@ class Admission:
     def _learned(self, name: SchemaName) -> Registered | None:
         found = self._learn(name)
         if found is not None:
-            self._know(found)
-            self._registered[name] = found
+            self._registered |= {**by_name([found]), name: found}
         return found
-
-    def _know(self, version: Registered) -> None:
-        self._registered[version.id] = version
-        if version.guid:
-            self._registered[version.guid] = version
 
     def _check_type(self, headers: Headers, message_type: str) -> None:
         ce_type = headers[names.TYPE]

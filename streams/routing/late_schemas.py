@@ -13,7 +13,7 @@ from typing import Protocol
 
 from streams.errors import HeadraceError, NotReachable, TransientError
 from streams.messages.framing import SchemaName, told
-from streams.messages.registry import Registered
+from streams.messages.registry import Registered, by_name
 
 ASK_AGAIN_S = 10.0  # how long an id that was asked for stays unknown
 BURST = 5  # questions that may follow one another
@@ -53,7 +53,7 @@ class LateSchemas:
         self._registry = registry
         self._clock = clock
         self._sleep = sleep
-        self._known = _by_name(known)
+        self._known = by_name(known)
         self._largest = max((each.id for each in self._known.values()), default=0)
         self._unknown_since: dict[SchemaName, float] = {}
         self._questions = float(BURST)
@@ -121,16 +121,7 @@ class LateSchemas:
 
     def _answer(self, name: SchemaName) -> dict[SchemaName, Registered]:
         """Every version by its names; where a GUID is not among them the registry may know its schema all the same."""
-        known = _by_name(self._registry.all())
+        known = by_name(self._registry.all())
         if isinstance(name, bytes) and name not in known and (found := self._registry.by_guid(name)) is not None:
             known[name] = found
         return known
-
-
-def _by_name(versions: Iterable[Registered]) -> dict[SchemaName, Registered]:
-    known: dict[SchemaName, Registered] = {}
-    for each in versions:
-        known[each.id] = each
-        if each.guid:
-            known[each.guid] = each
-    return known

@@ -13,6 +13,7 @@ from streams.topology.connection import (
     REQUEST_S,
     SETTLED_S,
     failure,
+    offset_in,
     once_settled,
     result_of,
     unsettled,
@@ -102,10 +103,8 @@ def log_offsets(
 
     def ask() -> dict[Partition, int]:
         futures = admin.list_offsets(dict(wanted), request_timeout=REQUEST_S)
-        offsets = {Partition(each.topic, each.partition): result_of(future).offset for each, future in futures.items()}
-        if not may_lack and min(offsets.values(), default=0) < 0:
-            raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
-        return offsets
+        found = {Partition(each.topic, each.partition): result_of(future) for each, future in futures.items()}
+        return {each: answer.offset if may_lack else offset_in(answer) for each, answer in found.items()}
 
     topics = ", ".join(sorted({each.topic for each in wanted}))
     return once_settled(ask, f"reading where {topics} starts and ends")

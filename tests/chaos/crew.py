@@ -6,9 +6,12 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+from streams.config import Settings
 from streams.dev.ports import free_ports
 from streams.dev.readiness import await_condition
 
@@ -17,6 +20,7 @@ ROOT = HERE.parents[1]
 STOP_S = 40
 STAGES = ("router", "counting")
 TOPOLOGY = HERE / "world" / "topology.yaml"
+Environment = Callable[[Settings], dict[str, str]]
 Membership = Literal["classic", "static", "consumer"]
 _STAGE_SETTINGS: dict[Membership, str] = {
     "classic": "{group_protocol: classic}",
@@ -31,6 +35,24 @@ def topology_for(membership: Membership, folder: Path) -> Path:
     stages = ", ".join(f"{stage}: {_STAGE_SETTINGS[membership]}" for stage in STAGES)
     path.write_text(f"{TOPOLOGY.read_text()}stages: {{{stages}}}\n")
     return path
+
+
+def apply_topology(environment: dict[str, str], topology: Path = TOPOLOGY) -> int:
+    """`headrace topology apply`; the id of the one contract."""
+    environment = {
+        **environment,
+        "HEADRACE_APP": "tests.chaos.domain",
+        "HEADRACE_TOPOLOGY": str(topology),
+        "HEADRACE_SCHEMAS": str(HERE / "world" / "schemas"),
+        "PYTHONPATH": str(ROOT),
+    }
+    headrace = [sys.executable, "-m", "streams.cli"]
+    subprocess.run([*headrace, "topology", "apply"], env=environment, check=True, timeout=120, capture_output=True)
+    listed = subprocess.run(
+        [*headrace, "schema", "list", "--output", "json"], env=environment, check=True, timeout=60, capture_output=True
+    )
+    (row,) = json.loads(listed.stdout)
+    return int(row["id"])
 
 
 class Member:
@@ -112,3 +134,34 @@ class Member:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
             found: dict[str, object] = json.load(answer)
             return found
+
+
+def start_all(crew: list[Member], timeout_s: float = 60) -> None:
+    """All at once, until each is ready."""
+    for member in crew:
+        member.start()
+    for member in crew:
+        member.wait_ready(timeout_s)
+
+
+def stop_all(crew: list[Member]) -> None:
+    """SIGTERM for all; each must end with 0."""
+    for member in crew:
+        if member.running:
+            assert member.stop() == 0, f"{member.name} ended with {member.exit_codes[-1]}; see {member.log}"
+
+
+@contextmanager
+def ending(crew: list[Member]) -> Iterator[None]:
+    """However the block ends, no worker outlives it."""
+    try:
+        yield
+    finally:
+        kill_all(crew)
+
+
+def kill_all(crew: list[Member]) -> None:
+    """Those that still run."""
+    for member in crew:
+        if member.running:
+            member.kill()

@@ -10,6 +10,7 @@ import json
 import random
 import threading
 import time
+import urllib.error
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +24,7 @@ from confluent_kafka import (
 )
 
 from streams.config import Settings
+from streams.dev.readiness import await_condition
 from tests.chaos.crew import Member
 from tests.chaos.domain import FOLLOW, LEAD
 
@@ -227,3 +229,32 @@ def ask(member: Member, path: str, headers: Mapping[str, str]) -> tuple[int, dic
         return 0, {}
     finally:
         connection.close()
+
+
+def table_over_http(member: Member) -> dict[str, int]:
+    """The whole table `counting.counts`, page by page, asked of one worker for all."""
+    rows: dict[str, int] = {}
+    after = ""
+    while True:
+        page = page_over_http(member, f"{TABLE}?limit=1000{after}")
+        items = page["items"]
+        assert isinstance(items, list)
+        rows.update((item["key"], item["value"]) for item in items)
+        if page["next"] is None:
+            return rows
+        after = f"&after={page['next']}"
+
+
+def page_over_http(member: Member, path: str) -> dict[str, object]:
+    """One page; 503 is the right answer while a partition is on its way from one worker to another."""
+    pages: list[dict[str, object]] = []
+
+    def answers() -> bool:
+        try:
+            pages.append(member.get(path))
+        except urllib.error.URLError:
+            return False
+        return True
+
+    await_condition(answers, 90, f"a page of {path} (see {member.log})")
+    return pages[0]

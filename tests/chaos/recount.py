@@ -1,7 +1,7 @@
 """Counts what arrived, from the topics alone, against what a run's records must have become."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -25,13 +25,28 @@ class Differences:
 
     def add(self, kind: str, example: str) -> None:
         self.counts[kind] += 1
-        if self.counts[kind] <= 3:
+        if self.counts[kind] <= 10:
             self.examples.append(f"{kind}: {example}")
 
 
 def _each(check: Callable[[Message], None], batch: list[Message]) -> None:
     for message in batch:
         check(message)
+
+
+def recount_sources(settings: Settings, records: int, found: Differences) -> None:
+    """Every record in its source once: what the load itself has lost or doubled is no stage's doing."""
+    seen = bytearray(records)
+
+    def check(message: Message) -> None:
+        routed = message.topic() == workload.INBOUND
+        i = int((dict(message.headers() or ())["ce_id"] if routed else message.value()) or 0)
+        seen[i] = min(seen[i] + 1, 255)
+
+    read_topics(settings, [workload.INBOUND, LEAD, FOLLOW], partial(_each, check), timeout_s=600)
+    for i in range(records):
+        if seen[i] != 1:
+            found.add("sent other than once", f"{i}: {seen[i]} times, at {workload.partition(i)}")
 
 
 def recount_routing(settings: Settings, records: int, schema_id: int, found: Differences) -> None:
@@ -108,11 +123,17 @@ def recount_changelog(settings: Settings, counts: dict[bytes, int], found: Diffe
         found.add("changelog", f"{len(wrong)} keys, {len(rows)} rows for {len(counts)} keys, e.g. {wrong[:2]}")
 
 
-def recount_all(settings: Settings, records: int, schema_id: int) -> Differences:
-    """Routing, counting and the changelog."""
+def recount_all(
+    settings: Settings, records: int, schema_id: int, table: Mapping[str, int] | None = None
+) -> Differences:
+    """Everything that a run's records must have become; with the table `counting.counts` as a worker tells it."""
     found = Differences()
+    recount_sources(settings, records, found)
     recount_routing(settings, records, schema_id, found)
-    recount_changelog(settings, recount_counting(settings, records, found), found)
+    counts = recount_counting(settings, records, found)
+    recount_changelog(settings, counts, found)
+    if table is not None and table != {key.decode(): count for key, count in counts.items()}:
+        found.add("table over HTTP", f"{len(table)} rows for {len(counts)} keys")
     return found
 
 

@@ -5,7 +5,6 @@
 
 import collections
 import json
-import os
 import random
 import sys
 import time
@@ -18,11 +17,21 @@ import pytest
 from streams.config import Settings
 from streams.dev.cluster import KafkaCluster
 from streams.dev.readiness import await_condition
-from tests.chaos.crew import Member, Membership, topology_for
+from streams.engine.clients import SESSION_TIMEOUT_MS
+from tests.chaos import workload
+from tests.chaos.crew import (
+    Environment,
+    Member,
+    Membership,
+    apply_topology,
+    ending,
+    start_all,
+    stop_all,
+    topology_for,
+)
 from tests.chaos.reading import NO_ANSWER, PATIENCE_S, Ledger, Reader, Scanner, Visitors, Writer, ask
-from tests.chaos.test_exactly_once import apply_topology, stop_all
 
-SESSION_S = 6.0
+SESSION_S = SESSION_TIMEOUT_MS / 1000
 KEYS = tuple(f"Q-{n:02}" for n in range(40))
 
 
@@ -37,8 +46,6 @@ class Plan:
 
 
 FULL = 8 * ("freeze", "kill", "freeze", "stop", "join", "freeze")
-
-Environment = Callable[[Settings], dict[str, str]]
 
 
 def test_no_reader_gets_a_stale_owners_answer(settings: Settings, environment_of: Environment, tmp_path: Path) -> None:
@@ -106,7 +113,7 @@ class Unrest:
 
 
 def run(plan: Plan, settings: Settings, environment_of: Environment, folder: Path) -> None:
-    seed = int(os.environ.get("SOAK_SEED") or random.SystemRandom().randrange(10**6))
+    seed = workload.chosen_seed()
     environment, topology = environment_of(settings), topology_for(plan.membership, folder)
     apply_topology(environment, topology)
     crew = [Member(f"w{n}", folder, environment, topology, ("counting",)) for n in range(1, 5)]
@@ -116,11 +123,8 @@ def run(plan: Plan, settings: Settings, environment_of: Environment, folder: Pat
     scanner = Scanner(crew, KEYS)
     asking: tuple[Reader | Scanner, ...] = (*readers, scanner)
     unrest = Unrest(random.Random(seed), crew, ledger)
-    try:
-        for member in crew[:3]:
-            member.start()
-        for member in crew[:3]:
-            member.wait_ready()
+    with ending(crew):
+        start_all(crew[:3])
         writer.start()
         await_condition(lambda: len(ledger.written) == len(KEYS), 60, "a record of every key")
         await_condition(lambda: all_there(crew[0]), 60, "a row of every key")
@@ -135,10 +139,6 @@ def run(plan: Plan, settings: Settings, environment_of: Environment, folder: Pat
         took = time.monotonic() - began
         writer.stop()
         stop_all(crew)
-    finally:
-        for member in crew:
-            if member.running:
-                member.kill()
     statuses = sum((reader.statuses for reader in readers), unrest.statuses)
     wrong = [wrong for each in (*asking, unrest) for wrong in each.wrong]
     summary = {

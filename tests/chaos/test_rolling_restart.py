@@ -13,11 +13,20 @@ from streams.dev.cluster import KafkaCluster
 from streams.dev.readiness import await_condition
 from streams.engine.clients import SESSION_TIMEOUT_MS
 from tests.chaos import workload
-from tests.chaos.crew import STAGES, Member, Membership, topology_for
+from tests.chaos.crew import (
+    STAGES,
+    Environment,
+    Member,
+    Membership,
+    apply_topology,
+    ending,
+    stop_all,
+    topology_for,
+)
 from tests.chaos.moves import Move, moves, shares
 from tests.chaos.pauses import Watch, watched_load
 from tests.chaos.recount import recount_all
-from tests.chaos.test_exactly_once import Environment, apply_topology, settle, stop_all
+from tests.chaos.settling import settle
 
 RATE = 1_200
 SESSION_S = SESSION_TIMEOUT_MS / 1000
@@ -45,17 +54,13 @@ def test_a_rolling_restart_moves_no_partition_needlessly(
     environment, topology = environment_of(settings), topology_for(membership, tmp_path)
     schema_id = apply_topology(environment, topology)
     crew = [Member(f"w{n}", tmp_path, environment, topology) for n in range(1, 4)]
-    try:
+    with ending(crew):
         start(crew)
         with watched_load(settings, RATE, schema_id) as (load, watch):
             restarts = [restart(member, crew) for member in crew]
             await_growth(watch)
         settle(settings, crew, 60)
         stop_all(crew)
-    finally:
-        for member in crew:
-            if member.running:
-                member.kill()
     pauses = watch.longest_pauses()
     away = ", ".join(f"{each.away_s:.1f} s" for each in restarts)
     sys.stdout.write(f"\n{membership}: workers away {away}; moves {[len(each.moved) for each in restarts]}; ")

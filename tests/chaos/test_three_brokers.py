@@ -17,19 +17,16 @@ import pytest
 
 from streams.config import Settings
 from streams.dev.readiness import await_condition
+from tests.chaos.crew import Environment
 from tests.chaos.trial import COUNTING_PARTS, Trial
 from tests.chaos.wire import WiredCluster
 
 BACK_S = 90.0  # a bound for a machine with many others on it; what it takes is printed
 CUT_S = 15.0  # longer than message.timeout (5 s), the group's session (6 s) and the transaction's timeout (10 s)
 
-StartTrial = Callable[[], Trial]
-
 
 @pytest.fixture
-def trial(
-    settings_for: Callable[..., Settings], environment_of: Callable[[Settings], dict[str, str]], tmp_path: Path
-) -> Iterator[Trial]:
+def trial(settings_for: Callable[..., Settings], environment_of: Environment, tmp_path: Path) -> Iterator[Trial]:
     with WiredCluster() as cluster:
         cluster.wait_in_sync()
         settings = settings_for(cluster.bootstrap_servers, HEADRACE_STORE="memory")

@@ -16,11 +16,10 @@ from streams.dev.readiness import await_condition
 from streams.engine.clients import SESSION_TIMEOUT_MS
 from streams.engine.raw_producer import RawProducer
 from tests.chaos import workload
-from tests.chaos.crew import Member, Membership, topology_for
+from tests.chaos.crew import Environment, Member, Membership, apply_topology, kill_all, stop_all, topology_for
 from tests.chaos.moves import shares
 from tests.chaos.pauses import watched_load
 from tests.chaos.recount import CHANGELOG
-from tests.chaos.test_exactly_once import Environment, apply_topology, stop_all
 
 RATE = 1_000
 MakeWorld = Callable[[Membership, int], "World"]
@@ -59,9 +58,7 @@ def make_world(
         return World(settings, made, schema_id)
 
     yield make
-    for member in made:
-        if member.running:
-            member.kill()
+    kill_all(made)
 
 
 def restored_by(member: Member, since: int = 0) -> list[dict[str, Any]]:

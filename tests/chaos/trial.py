@@ -14,8 +14,9 @@ from streams.config import Settings
 from streams.dev.readiness import admin_client, await_condition
 from streams.engine.topic_reader import read_topics
 from tests.chaos import recount, workload
-from tests.chaos.crew import STAGES, Member
-from tests.chaos.test_exactly_once import apply_topology, settle, stop_all, table_over_http
+from tests.chaos.crew import STAGES, Member, apply_topology, kill_all, start_all, stop_all
+from tests.chaos.reading import table_over_http
+from tests.chaos.settling import settle
 from tests.chaos.watching import Output, Tellings
 from tests.chaos.wire import WiredCluster
 
@@ -78,10 +79,7 @@ class Trial:
         return self
 
     def _start(self) -> None:
-        for member in self.crew:
-            member.start()
-        for member in self.crew:
-            member.wait_ready(120)
+        start_all(self.crew, 120)
         self.output.start()
         assert self.output.reading.wait(30), "the outputs could not be read"
         self.load.start()
@@ -99,9 +97,7 @@ class Trial:
             self.load.stop()
         self.tellings.end()
         self.output.end()
-        for member in self.crew:
-            if member.running:
-                member.kill()
+        kill_all(self.crew)
 
     # -- who has which part
 
@@ -169,13 +165,9 @@ class Trial:
         table = table_over_http(self.crew[0])
         self._assert_all_run()
         stop_all(self.crew)
-        found = recount.Differences()
-        recount.recount_routing(self.settings, self.load.sent, self.schema_id, found)
-        counts = recount.recount_counting(self.settings, self.load.sent, found)
-        recount.recount_changelog(self.settings, counts, found)
-        if table != {key.decode(): count for key, count in counts.items()}:
-            found.add("table over HTTP", f"{len(table)} rows for {len(counts)} keys")
+        found = recount.recount_all(self.settings, self.load.sent, self.schema_id, table)
         letters = read_topics(self.settings, LETTERS, lambda _batch: None, timeout_s=60)
         sys.stdout.write(f"{self.load.sent} records, {letters} dead letters, differences {dict(found.counts)}\n")
+        sys.stdout.write("".join(f"  {example}\n" for example in found.examples))
         assert not found.counts, found.examples
         assert not letters

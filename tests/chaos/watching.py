@@ -4,8 +4,6 @@ import json
 import re
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +15,7 @@ from streams.engine.topic_reader import follow_topics
 from tests.chaos import workload
 from tests.chaos.crew import STAGES, Member
 from tests.chaos.domain import OUT
+from tests.chaos.reading import ask
 from tests.chaos.recount import DESTINATIONS
 
 _LOOK_S = 0.25
@@ -122,14 +121,8 @@ class Tellings(threading.Thread):
 
 def waiting_for(member: Member) -> list[str]:
     """What a worker says it waits for."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{member.port}/readyz", timeout=2) as answer:
-            body = json.load(answer)
-    except urllib.error.HTTPError as refusal:
-        body = json.load(refusal)
-    except OSError:
-        return ["(no answer)"]
-    return [str(line) for line in body["waiting_for"]]
+    status, body = ask(member, "/readyz", {})
+    return [str(line) for line in body["waiting_for"]] if status else ["(no answer)"]
 
 
 def without_numbers(line: str) -> str:

@@ -1,6 +1,7 @@
 """What a chaos run sends, as a pure function of a record's number, and how it sends it."""
 
 import io
+import os
 import random
 import struct
 import threading
@@ -124,6 +125,11 @@ def source_of(i: int) -> str:
 def partition(i: int) -> int:
     """Partition of a record in any topic of six."""
     return partition_of(key_of(i), PARTITIONS)
+
+
+def chosen_seed() -> int:
+    """SOAK_SEED, else one that nobody has chosen; tests print it."""
+    return int(os.environ.get("SOAK_SEED") or random.SystemRandom().randrange(10**6))
 
 
 def rng(seed: int) -> random.Random:

@@ -34,11 +34,11 @@ def section(page: Path, heading: str) -> str:
 
 
 def commands(text: str) -> list[Documented]:
-    """Its commands in order: lines after `$ `, and those that a backslash adds."""
+    """Its commands in order: lines after `$ `, and those that a backslash or a pipe at the end adds."""
     found: list[Documented] = []
     for block in BLOCK.findall(text):
         for each in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command = re.match(r"(?:.*\\\n)*.*\n", each)
+            command = re.match(r"(?:.*[|\\]\n)*.*\n", each)
             assert command is not None, each
             found.append(Documented(command[0].rstrip("\n"), each[command.end() :]))
     return found

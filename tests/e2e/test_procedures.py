@@ -1,7 +1,6 @@
 """The procedures of docs/operations.md, command by command as they are written there, with real workers."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -12,27 +11,12 @@ import pytest
 
 from streams.dev.cluster import KafkaCluster
 from streams.dev.ports import free_ports
+from tests.clients.documented import commands, section
 
 ROOT = Path(__file__).parents[2]
+OPERATIONS = ROOT / "docs" / "operations.md"
 PORTS_IN_THE_DOCS = ("6066", "6067", "6068", "6069")
 LIMIT_S = 240
-
-
-def commands_of(section: str) -> list[str]:
-    """The `$` commands below a heading of operations.md; a line that ends with | or \\ goes on in the next."""
-    text = (ROOT / "docs" / "operations.md").read_text()
-    (_, _, below) = text.partition(f"{section}\n")
-    body = re.split(r"^#{2,3} ", below, maxsplit=1, flags=re.MULTILINE)[0]
-    found: list[str] = []
-    for block in re.findall(r"^```\n(.*?)^```$", body, flags=re.MULTILINE | re.DOTALL):
-        goes_on = False
-        for line in block.splitlines():
-            if line.startswith("$ "):
-                found.append(line.removeprefix("$ "))
-            elif goes_on:
-                found[-1] += f"\n{line}"
-            goes_on = line.rstrip().endswith(("|", "\\"))
-    return found
 
 
 @pytest.fixture
@@ -50,8 +34,8 @@ def run(kafka_cluster: Callable[..., KafkaCluster], tmp_path: Path) -> Callable[
     }
 
     def run(*sections: str) -> list[list[str]]:
-        commands = [command for section in sections for command in commands_of(section)]
-        marked = [f"echo @; {each}" if each.startswith("owners ") else each for each in commands]
+        written = [each.command for heading in sections for each in commands(section(OPERATIONS, heading))]
+        marked = [f"echo @; {each}" if each.startswith("owners ") else each for each in written]
         script = "\n".join(["set -eu", "trap 'kill -9 $(jobs -p) 2>/dev/null || true' EXIT", *marked])
         for port, free in zip(PORTS_IN_THE_DOCS, free_ports(len(PORTS_IN_THE_DOCS)), strict=True):
             script = script.replace(port, str(free))
@@ -68,12 +52,12 @@ def shares_in(answer: list[str]) -> dict[str, set[str]]:
     return {line.partition(":")[0]: set(line.partition(":")[2].split()) for line in answer if ": " in line}
 
 
-SETUP = "## Scaling, rolling restarts, failover"
+SETUP = "Scaling, rolling restarts, failover"
 
 
 @pytest.mark.soak
 def test_a_rolling_restart_as_documented_moves_nothing(run: Callable[..., list[list[str]]]) -> None:
-    before, after = map(shares_in, run(SETUP, "### Rolling restart"))
+    before, after = map(shares_in, run(SETUP, "Rolling restart"))
     assert before == after
     assert before.keys() == after.keys()
     assert sorted(partition for share in before.values() for partition in share) == ["0", "1", "2", "3"]
@@ -81,7 +65,7 @@ def test_a_rolling_restart_as_documented_moves_nothing(run: Callable[..., list[l
 
 @pytest.mark.soak
 def test_scaling_out_and_in_as_documented_moves_one_partition_and_back(run: Callable[..., list[list[str]]]) -> None:
-    four, three = map(shares_in, run(SETUP, "### Scaling out and in"))
+    four, three = map(shares_in, run(SETUP, "Scaling out and in"))
     assert sorted(map(len, four.values())) == [1, 1, 1, 1]
     assert three.keys() == {"w1", "w2", "w3"}
     assert all(four[worker] <= three[worker] for worker in three)
@@ -89,7 +73,7 @@ def test_scaling_out_and_in_as_documented_moves_one_partition_and_back(run: Call
 
 @pytest.mark.soak
 def test_failover_as_documented_needs_nobody(run: Callable[..., list[list[str]]]) -> None:
-    same, without = map(shares_in, run(SETUP, "### Failover"))
+    same, without = map(shares_in, run(SETUP, "Failover"))
     assert same.keys() == {"w1", "w2", "w3"}
     assert without.keys() == {"w1", "w2"}
     assert all(same[worker] <= without[worker] for worker in without)

@@ -1,36 +1,32 @@
 """A cluster with the example's router and a counting stage of two sources, and `headrace` as an operator runs it."""
 
-import io
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 from confluent_kafka import (
     Producer,  # noqa: TID251 the world outside
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from streams import cli
 from streams.config import Settings
 from streams.dev.readiness import await_condition
 from streams.engine.group_offsets import committed_offsets
 from streams.engine.topic_reader import read_topics
 from tests.chaos.domain import FOLLOW, LEAD
+from tests.integration.command_line import Answer, headrace
 
 HEADRACE = Path(sys.executable).with_name("headrace")
 SOURCE, ROUTED = "orders.inbound", "standard-processing"
 ROUTER, COUNTING = "headrace.router", "headrace.counting"
 PARTITIONS = 4
 WAIT_S = 60.0
-
-Answer = subprocess.CompletedProcess[str]
 
 
 @dataclass(frozen=True)
@@ -42,16 +38,7 @@ class Operator:
     admin: AdminClient
 
     def headrace(self, *arguments: str, stdin: str = "", **environment: str) -> Answer:
-        """Run a command as its entry point does, in this process: a start costs more than most commands."""
-        output, errors = io.StringIO(), io.StringIO()
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(errors):
-            for name, value in {**self.environment, **environment}.items():
-                patch.setenv(name, value)
-            patch.setattr(sys, "argv", ["headrace", *arguments])
-            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
-            with pytest.raises(SystemExit) as ended:
-                cli.main()
-        return Answer(arguments, int(ended.value.code or 0), output.getvalue(), errors.getvalue())
+        return headrace({**self.environment, **environment}, *arguments, stdin=stdin)
 
     def done(self, *arguments: str, stdin: str = "") -> str:
         answer = self.headrace(*arguments, stdin=stdin)

@@ -1,6 +1,5 @@
 """Ids that are in use on a cluster survive a change of the registry, or the change is refused; with a real Apicurio."""
 
-import io
 import json
 import re
 import signal
@@ -10,7 +9,6 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,6 @@ from typing import Any
 import pytest
 from confluent_kafka import Message, Producer  # noqa: TID251 producers that are not ours
 
-from streams.cli import main
 from streams.config import Settings
 from streams.dev.cluster import KafkaCluster
 from streams.dev.readiness import await_condition
@@ -27,6 +24,7 @@ from streams.engine.registries import open_registry
 from streams.engine.topic_reader import read_topics
 from streams.messages.framing import SCHEMA_HEADER, frame
 from streams.messages.registry import Registered
+from tests.integration.command_line import Answer, headrace
 
 HEADRACE = [sys.executable, "-c", "from streams.cli import main; main()"]
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -57,18 +55,8 @@ class Shop:
     settings: Settings
     environment: dict[str, str]
 
-    def run(self, *arguments: str, registry: str = "") -> "subprocess.CompletedProcess[str]":
-        """The command in this process, which spares its start: there are many."""
-        output, errors, code = io.StringIO(), io.StringIO(), 0
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(errors):
-            for name, value in {**self.environment, "SCHEMA_REGISTRY_URL": registry}.items():
-                patch.setenv(name, value)
-            patch.setattr(sys, "argv", ["headrace", *arguments])
-            try:
-                main()
-            except SystemExit as end:
-                code = int(end.code or 0)
-        return subprocess.CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())
+    def run(self, *arguments: str, registry: str = "") -> Answer:
+        return headrace({**self.environment, "SCHEMA_REGISTRY_URL": registry}, *arguments)
 
     def worker(self, registry: str) -> "subprocess.Popen[str]":
         environment = {**self.environment, "SCHEMA_REGISTRY_URL": registry}

@@ -8,6 +8,7 @@ import pytest
 from streams.dev import distribution as distributions
 from streams.dev.distribution import KAFKA_VERSION, Distribution
 from streams.dev.java import Java
+from streams.dev.registry import APICURIO_VERSION
 from streams.errors import ConfigurationRefused
 
 ROOT = Path(__file__).parents[3]
@@ -28,6 +29,11 @@ def test_the_image_and_the_jars_are_of_one_kafka() -> None:
     clients = (ROOT / "tests/clients/pom.xml").read_text()
     assert set(re.findall(r"<artifactId>kafka-\w+</artifactId>\s*<version>(.+)</version>", clients)) == {KAFKA_VERSION}
     assert f"image: apache/kafka:{KAFKA_VERSION}" in (ROOT / "docker-compose.yml").read_text()
+
+
+def test_the_registrys_image_and_archive_are_of_one_version() -> None:
+    pom = (ROOT / "dev/registry/pom.xml").read_text()
+    assert re.findall(r"<artifactId>apicurio.*</artifactId>\s*<version>(.+)</version>", pom) == [APICURIO_VERSION]
 
 
 def test_the_class_path_is_sorted_so_that_the_archive_stays_valid(kafka: Distribution) -> None:
