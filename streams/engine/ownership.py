@@ -157,6 +157,7 @@ class Ownership:
         complete = {p for p in gone if self.running(p)}
         log.info("revoked", stage=self._spec.name, partitions=sorted(gone))
         self._sources.drop(gone)
+        self._sources.forget(gone)
         self.restorer.forget(gone)
         for partition in gone:
             self.states.pop(partition, None)
