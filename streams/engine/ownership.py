@@ -165,6 +165,7 @@ class Ownership:
         self._sources.drop(gone)
         self.deferrals.closed(gone)
         self.timers.closed(gone)
+        self._sources.forget(gone)
         self.restorer.forget(gone)
         for partition in gone:
             self.states.pop(partition, None)

@@ -257,6 +257,12 @@ class Sources:
             self._following = kept
             self._reassign_followers()
 
+    def forget(self, partitions: Iterable[int]) -> None:
+        """Partitions of the lead are not ours any more: if they come back, they are new."""
+        gone = set(partitions)
+        self._paused -= gone
+        self._given_up -= gone
+
     def _reassign_followers(self) -> None:
         if self._followers is not None:
             self._followers.assign([TopicPartition(*tp, offset) for tp, offset in self._following.items()])

@@ -32,8 +32,8 @@ _SCHEMA = fastavro.parse_schema(
     }
 )
 _PRIORITIES = (b"high", b"normal", b"low")
-# Half a day ago: brokers delete by it, refuse the future, and after a restart no longer know an idempotent producer whose
-# last record is a day old (producer.id.expiration.ms), so that its retries would be doubled.
+# Half a day ago: brokers delete by it, refuse the future, and after a restart no longer know an idempotent producer
+# whose last record is a day old (producer.id.expiration.ms), so that its retries would be doubled.
 _EPOCH_MS = int(time.time() * 1000) - 43_200_000
 
 
