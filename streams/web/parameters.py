@@ -71,11 +71,12 @@ def scan_of(raw: str) -> Scan:
     return Scan(
         prefix=key_of(given.get("prefix", ""), "prefix"),
         after=None if after is None else key_of(after, "after"),
-        limit=_limit(given.get("limit", str(DEFAULT_LIMIT))),
+        limit=limit_of(given.get("limit", str(DEFAULT_LIMIT))),
     )
 
 
-def _limit(text: str) -> int:
+def limit_of(text: str) -> int:
+    """Rows a page that a request asks for."""
     # isdecimal alone takes other scripts' digits; the length bound keeps int() cheap
     limit = int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_LIMIT)) else 0
     if not 1 <= limit <= MAX_LIMIT:
