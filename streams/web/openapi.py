@@ -120,7 +120,10 @@ def _letters() -> Document:
         "/api/deadletters/redrive": _post("Send letters back to their stages."),
         "/api/deadletters/discard": _post("Give letters up."),
         "/deadletters": _operation("A page of dead letters for people.", TOKEN, html, meant),
-        "/deadletters/{id}": _operation("A page of one dead letter.", TOKEN, html, (letter,)),
+        "/deadletters/{id}": {
+            **_operation("A page of one dead letter.", TOKEN, html, (letter,)),
+            "post": {"summary": "What its forms send.", "security": OPEN, "parameters": [letter], "responses": html},
+        },
     }
 
 
