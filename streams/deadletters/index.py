@@ -2,8 +2,8 @@
 
 Tables, rows in the partition of the letter:
     letters   <id>, its numbers padded         the letter, without its payload
-    agenda    due:<unix ms, 15 digits>:<id>    a letter that returns by itself, and when
-              tell:<id>                        a letter of which the webhook has not heard yet
+    wakeups   the engine's timers              letters that return by themselves, by the keys of their rows
+    agenda    tell:<id>                        a letter of which the webhook has not heard yet
               holder:<stage>:<digest>          the letter that holds a key, and when it returns: those behind it follow
 """
 
@@ -17,13 +17,13 @@ from streams.deadletters.requests import Action, Request
 from streams.engine.dead_letters import ERROR, Headers
 from streams.engine.retrying import HOLDING
 from streams.engine.returning import ACTION
+from streams.engine.stage import WAKEUPS
+from streams.engine.wakeups import cancel_wakeup, set_wakeup
 from streams.errors import Category
 from streams.topology import names
-from streams.topology.instants import parse_datetime
 
 LETTERS, AGENDA = "letters", "agenda"
-DUE, TELL, HOLDER = b"due:", b"tell:", b"holder:"
-_DUE_DIGITS = 15
+TELL, HOLDER = b"tell:", b"holder:"
 _LONG_HEADERS = frozenset({ERROR + "stacktrace", ERROR + "message"})
 
 
@@ -61,19 +61,19 @@ class Scope(Protocol):
 
 def take_up(scope: Scope, record: Record, policy: LetterPolicy, now_ms: int, chance: float) -> Letter:
     """A letter has come: index it, copy it to where it is shown, and note when it returns by itself."""
-    letters, agenda = scope.state(LETTERS), scope.state(AGENDA)
+    letters, agenda, timers = scope.state(LETTERS), scope.state(AGENDA), scope.state(WAKEUPS)
     letter = letter_of(record)
     row_key = letter.id.row_key()
     before = letters.get(row_key)
     if before is not None:
         letter = _again(letter, Letter.of_row(before))
-        _forget_due(agenda, Letter.of_row(before))
+        cancel_wakeup(timers, row_key)
     fate = policy.fate(letter.category, letter.stage, letter.redrives)
     due_ms = _due_ms(agenda, letter, record.key(), policy, now_ms, chance)
     letter = replace(letter, state=fate.state, next_redrive_at=rfc3339(due_ms) if due_ms else None)
     letters.set(row_key, letter.row())
     if due_ms:
-        agenda.set(_due_key(due_ms, letter.id), {"id": str(letter.id), "letter": letter.letter})
+        set_wakeup(timers, row_key, due_ms, {"id": str(letter.id), "letter": letter.letter})
     if fate.copy_to is not None:
         timestamp_ms = max(record.timestamp()[1], 0)
         headers: Headers = list(record.headers() or ())
@@ -130,7 +130,7 @@ def carry_out(scope: Scope, request: Request, letter: Letter, record: Record | N
     """
     redrive = request.action is Action.REDRIVE
     refusal = _refusal(letter, record, policy, redrive=redrive)
-    _forget_due(scope.state(AGENDA), letter)
+    cancel_wakeup(scope.state(WAKEUPS), letter.id.row_key())
     letter = replace(letter, next_redrive_at=None, note=refusal)
     if not refusal:
         if record is not None and letter.stage in policy.returning:
@@ -165,25 +165,15 @@ def _send_back(scope: Scope, action: Action, letter: Letter, record: Record) -> 
     )
 
 
-def due_request(key: bytes, row: dict[str, str]) -> Request:
-    """Request of a row of the agenda that is due, or of one that the webhook has heard of."""
-    action = Action.TOLD if key.startswith(TELL) else Action.REDRIVE
-    letter_id = str(Letter.of_row(row).id) if key.startswith(TELL) else row["id"]
-    return Request(action, LetterId.parse(letter_id), Position.parse(row["letter"]))
+def due_request(payload: dict[str, str]) -> Request:
+    """Request of a timer that fires."""
+    return Request(Action.REDRIVE, LetterId.parse(payload["id"]), Position.parse(payload["letter"]))
 
 
-def is_due(key: bytes, now_ms: int) -> bool:
-    """Whether a row `due:` of the agenda has come up."""
-    return key < DUE + f"{now_ms + 1:0{_DUE_DIGITS}}".encode()
-
-
-def _due_key(due_ms: int, letter_id: LetterId) -> bytes:
-    return DUE + f"{due_ms:0{_DUE_DIGITS}}:".encode() + letter_id.row_key()
-
-
-def _forget_due(agenda: Rows, letter: Letter) -> None:
-    if letter.next_redrive_at is not None:
-        agenda.delete(_due_key(parse_datetime(letter.next_redrive_at), letter.id))
+def told_request(row: dict[str, Any]) -> Request:
+    """Request for a row `tell:` of the agenda, when the webhook has heard of it."""
+    letter = Letter.of_row(row)
+    return Request(Action.TOLD, letter.id, Position.parse(letter.letter))
 
 
 def _holder_key(letter: Letter, key: bytes | None) -> bytes:

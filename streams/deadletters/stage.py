@@ -8,15 +8,17 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from functools import partial
 
+import orjson
 from confluent_kafka import Message
 
 from streams.config import Settings
-from streams.deadletters.index import AGENDA, LETTERS, carry_out, is_asked_of, take_up, told
+from streams.deadletters.index import AGENDA, LETTERS, carry_out, due_request, is_asked_of, take_up, told
 from streams.deadletters.policy import COPIES, LetterPolicy, letter_policy
 from streams.deadletters.requests import STAGE, Action, request_of
 from streams.deadletters.subscriptions import keep_subscriptions
-from streams.deadletters.wakeups import redrive_what_is_due, tell_webhook
+from streams.deadletters.webhook import tell_webhook
 from streams.engine.app import StageApp
 from streams.engine.batch import Batch
 from streams.engine.concurrency import RecordScope
@@ -38,12 +40,14 @@ def deadletters_spec(stages: Iterable[StageSpec]) -> StageSpec | None:
     others = sorted(stages, key=lambda stage: stage.name)
     if not others:
         return None
-    return StageSpec(
+    back = {redrive_topic(name) for name in returning_stages(others)}
+    spec = StageSpec(
         name=STAGE,
         sources=(redrive_topic(STAGE), *(stage.dead_letters for stage in others)),
         tables=(TableSpec(LETTERS, by="source"), TableSpec(AGENDA, by="source")),
-        destinations=COPIES | {redrive_topic(name) for name in returning_stages(others)},
+        destinations=COPIES | back | {redrive_topic(STAGE)},
     )
+    return spec.with_timers()
 
 
 def deadletters_stage(
@@ -64,7 +68,7 @@ def deadletters_stage(
     for source in spec.followers:
         _index(app, source, policy)
     _answer_requests(app, reader, policy)
-    _beside(app, lambda: redrive_what_is_due(app, settings))
+    _ask_for_what_is_due(app)
     _beside(app, lambda: keep_subscriptions(app, topology, settings))
     if policy.webhook is not None:
         url = policy.webhook
@@ -112,6 +116,21 @@ async def answer_request(record: Message, scope: RecordScope, reader: RecordRead
     letter = is_asked_of(scope, request)  # it may have moved on while it was read
     if letter is not None:
         carry_out(scope, request, letter, found, policy)
+
+
+def _ask_for_what_is_due(app: StageApp) -> None:
+    async def ask(batches: AsyncIterable[Batch]) -> None:
+        async for batch in batches:
+            batch.each(partial(ask_in_time, batch))
+
+    app.agent(app.topic(app.spec.wakeups_channel), name="ask for what is due")(ask)
+
+
+def ask_in_time(batch: Batch, wakeup: Message) -> None:
+    """A letter's time has come: ask for its redrive like anybody else, for reading it may take a while."""
+    request = due_request(orjson.loads(wakeup.value() or b""))
+    key = str(request.letter).encode()
+    batch.send(redrive_topic(STAGE), None, key, partition=request.partition, headers=request.headers())
 
 
 def _beside(app: StageApp, work: Callable[[], Awaitable[None]]) -> None:

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.deadletters.index import DUE, TELL, carry_out, due_request, is_asked_of, is_due, take_up, told
+from streams.deadletters.index import TELL, carry_out, due_request, is_asked_of, take_up, told, told_request
 from streams.deadletters.letter import Letter, Position, State
 from streams.deadletters.policy import LetterPolicy
 from streams.deadletters.requests import Action, Request, request_of
 from streams.engine.parked_record import ParkedRecord
+from streams.engine.stage import WAKEUPS
+from streams.engine.wakeups import DUE, first_due_ms
 from streams.errors import Category, InvalidMessage
 from tests.unit.deadletters.letters import MINUTE_MS, NOW_MS, POLICY, MemoryScope, letter_record
 
@@ -52,21 +54,24 @@ def test_each_category_goes_where_it_is_looked_at(category: Category, state: Sta
         assert sent.headers == dict(record.headers())
 
 
+def due(scope: MemoryScope) -> list[tuple[int, Request]]:
+    """Timers in the order in which they fire: after how many milliseconds, and what is asked for then."""
+    rows = scope.state(WAKEUPS)
+    return [(first_due_ms(key) - NOW_MS, due_request(rows.get(key)[1])) for key in rows.keys(DUE)]
+
+
 def test_a_transient_letter_returns_by_itself_later_each_time_until_its_attempts_are_spent() -> None:
     scope = MemoryScope()
     waits = []
     for n in range(3):
         record = letter_record(Category.TRANSIENT, at=n)
         letter = come(scope, record)
-        due = scope.state("agenda").keys(DUE)
-        waits.append([key for key in due if not is_due(key, NOW_MS + MINUTE_MS * 5**n - 1)] == due and len(due))
-        if due:
-            assert is_due(due[0], NOW_MS + MINUTE_MS * 5**n)
-            request = due_request(due[0], scope.state("agenda").get(due[0]))
+        for wait_ms, request in due(scope):
+            waits.append(wait_ms)
             assert request == Request(Action.REDRIVE, letter.id, Position.parse(letter.letter))
             assert ask(scope, request.action, letter, record)
-            assert scope.state("agenda").keys(DUE) == []
-    assert waits == [1, 1, 0]
+        assert due(scope) == []
+    assert waits == [MINUTE_MS, 5 * MINUTE_MS]
     (letter,) = scope.letters()
     assert (letter.state, letter.redrives, letter.next_redrive_at) == (State.NEW, 2, None)
 
@@ -76,10 +81,7 @@ def test_what_is_held_returns_with_the_letter_that_holds_it_and_in_order() -> No
     come(scope, letter_record(Category.TRANSIENT, offset=9, at=0))
     come(scope, letter_record(Category.HELD, offset=10, at=1))
     come(scope, letter_record(Category.HELD, offset=11, at=2, key=b"other"))
-    due = scope.state("agenda").keys(DUE)
-    ids = [due_request(key, scope.state("agenda").get(key)).letter.offset for key in due]
-    assert ids == [9, 10]
-    assert all(is_due(key, NOW_MS + MINUTE_MS) for key in due)
+    assert [(wait_ms, request.letter.offset) for wait_ms, request in due(scope)] == [(MINUTE_MS, 9), (MINUTE_MS, 10)]
 
 
 def test_what_is_held_by_a_letter_for_people_waits_for_people() -> None:
@@ -87,7 +89,7 @@ def test_what_is_held_by_a_letter_for_people_waits_for_people() -> None:
     come(scope, letter_record(Category.TRANSIENT, offset=9, at=0))
     come(scope, letter_record(Category.UNKNOWN, offset=9, at=1))
     come(scope, letter_record(Category.HELD, offset=10, at=2))
-    assert scope.state("agenda").keys(DUE) == []
+    assert due(scope) == []
 
 
 def test_a_redrive_is_the_letter_with_an_action_where_its_record_came_from() -> None:
@@ -145,7 +147,7 @@ def test_what_cannot_go_back_stays_open_and_says_why(gone: bool, policy: dict[st
     assert note in letter.note
     assert letter.is_open
     assert scope.sent == []
-    assert scope.state("agenda").keys(DUE) == [], "nor is it tried for ever"
+    assert due(scope) == [], "nor is it tried for ever"
 
 
 def test_a_letter_of_a_stage_that_takes_none_back_can_be_discarded() -> None:
@@ -172,7 +174,7 @@ def test_the_webhook_is_told_of_business_rules_until_it_has_heard() -> None:
     for n, category in enumerate(Category):
         come(scope, letter_record(category, offset=n, at=n))
     (key,) = scope.state("agenda").keys(TELL)
-    request = due_request(key, scope.state("agenda").get(key))
+    request = told_request(scope.state("agenda").get(key))
     assert (request.action, request.letter.offset) == (Action.TOLD, list(Category).index(Category.BUSINESS_RULE))
     told(scope, replace(request, position=request.position._replace(offset=99)))
     assert scope.state("agenda").keys(TELL) == [key], "of this failure it has not heard"
@@ -222,5 +224,5 @@ def test_each_failure_is_sent_back_at_most_once(walk: list[tuple[str, int, int]]
         )
         if not letter.is_open:
             assert letter.next_redrive_at is None
-    due = [scope.state("agenda").get(key) for key in scope.state("agenda").keys(DUE)]
-    assert sorted(row["letter"] for row in due) == sorted(x.letter for x in scope.letters() if x.next_redrive_at)
+    waiting = sorted(str(request.position) for _, request in due(scope))
+    assert waiting == sorted(letter.letter for letter in scope.letters() if letter.next_redrive_at)

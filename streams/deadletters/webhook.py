@@ -1,8 +1,8 @@
-"""What the dead letter stage does at a time or towards the outside, beside its cycle: it asks by requests.
+"""Tells a webhook of letters, beside the stage's cycle: a webhook that stalls holds up nothing.
 
-Both tasks look at the committed agenda of the partitions that are here, once a second, and append a request for what
-they found or did. The stage carries it out in its transaction, once however often it is asked. So neither a clock nor
-a stalled webhook can hold up the stage, and what a dying worker has left is found by the next.
+A task looks at the committed agenda of the partitions that are here, once a second, and appends a request when the
+webhook has heard. The stage carries that out in its transaction, once however often it is asked; what a dying worker
+has left is found by the next.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import structlog
 
 from streams.config import Settings
 from streams.deadletters.asking import append
-from streams.deadletters.index import AGENDA, DUE, TELL, due_request, is_due
+from streams.deadletters.index import AGENDA, TELL, told_request
 from streams.deadletters.letter import Letter
 from streams.engine.app import StageApp
 from streams.engine.reads import NotServedHere, StageReads
@@ -33,26 +33,6 @@ _SUCCESS = range(200, 300)
 Row = dict[str, Any]
 
 
-async def redrive_what_is_due(app: StageApp, settings: Settings) -> None:
-    """Ask for the redrive of letters whose time has come, until the App stops."""
-    recent = _Recent()
-
-    def ask() -> None:
-        now_ms = time.time_ns() // 1_000_000
-        rows = _agenda(app.reads(), DUE)
-        due = [(key, row) for key, row in rows if is_due(key, now_ms) and recent.is_news(key, row)]
-        if due:
-            append(settings, (due_request(key, row) for key, row in due))
-            recent.note(due)
-
-    while not app.should_stop:
-        await app.sleep(_LOOK_S)
-        try:
-            await asyncio.to_thread(ask)
-        except NotReachable as error:
-            log.warning("asking for redrives", error=str(error))
-
-
 async def tell_webhook(app: StageApp, settings: Settings, url: str) -> None:
     """Tell the webhook of each letter at least once, one after the other, until the App stops.
 
@@ -63,12 +43,12 @@ async def tell_webhook(app: StageApp, settings: Settings, url: str) -> None:
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_CALL_S)) as session:
         while not app.should_stop:
             await app.sleep(pause_s)
-            waiting = await asyncio.to_thread(_agenda, app.reads(), TELL)
+            waiting = await asyncio.to_thread(_waiting, app.reads())
             news = [(key, row) for key, row in waiting if recent.is_news(key, row)]
             heard = await _tell_all(app, session, url, news)
             if heard:
                 try:
-                    await asyncio.to_thread(append, settings, [due_request(key, row) for key, row in heard])
+                    await asyncio.to_thread(append, settings, [told_request(row) for _, row in heard])
                     recent.note(heard)
                 except NotReachable as error:
                     log.warning("noting what the webhook has heard", error=str(error))
@@ -76,7 +56,7 @@ async def tell_webhook(app: StageApp, settings: Settings, url: str) -> None:
 
 
 class _Recent:
-    """What was asked for a short time ago: the stage needs a moment to carry it out."""
+    """What the webhook has heard a short time ago: the stage needs a moment to note it."""
 
     def __init__(self) -> None:
         self._at: dict[tuple[bytes, str], float] = {}
@@ -115,12 +95,12 @@ async def _tell(session: aiohttp.ClientSession, url: str, letter: Letter) -> boo
     return False
 
 
-def _agenda(reads: StageReads, prefix: bytes) -> list[tuple[bytes, Row]]:
-    """The first rows of the agenda that begin so, of the partitions that are here."""
+def _waiting(reads: StageReads) -> list[tuple[bytes, Row]]:
+    """The first letters that the webhook has not heard of, of the partitions that are here."""
     found: list[tuple[bytes, Row]] = []
     for partition in reads.local_partitions():
         try:
-            rows = reads.scan(AGENDA, partition, prefix=prefix, limit=_AT_ONCE)
+            rows = reads.scan(AGENDA, partition, prefix=TELL, limit=_AT_ONCE)
         except NotServedHere:  # it moved away meanwhile; whoever has it now looks there
             continue
         found += [(row.key, row.value) for row in rows]
