@@ -1,6 +1,5 @@
 """Finds letters in the index of the dead letter stage, wherever its partitions are, page by page."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
@@ -10,6 +9,7 @@ from streams.deadletters.letter import Letter, LetterId
 from streams.deadletters.requests import STAGE
 from streams.messages.key_text import text_of
 from streams.web.hop import Asked
+from streams.web.paging import Page
 from streams.web.parameters import MAX_LIMIT, Scan
 from streams.web.refusals import Refusal
 from streams.web.stages import TableOfStage
@@ -60,33 +60,29 @@ class LetterReader:
             Refusal: 404 there is no index; 503 some partition cannot answer.
         """
         found: list[Letter] = []
-        last = after
         looked_at = 0
-        async for letter in self._all(filters.prefix, after, authorization):
-            if len(found) == limit or looked_at == MOST_LOOKED_AT:
-                return LetterPage(tuple(found), last)
-            looked_at += 1
-            last = letter.id
-            if filters.matches(letter):
-                found.append(letter)
-        return LetterPage(tuple(found), None)
-
-    async def _all(self, prefix: bytes, after: LetterId | None, authorization: str | None) -> AsyncIterator[Letter]:
-        table = self._index()
         key = None if after is None else after.row_key()
         while True:
-            asked = {"limit": str(MAX_LIMIT), "prefix": text_of(prefix)} | (
-                {} if key is None else {"after": text_of(key)}
-            )
-            target = f"/api/tables/{table.name}?{urlencode(asked)}"
-            page = await self._reader.scan(
-                table, Scan(prefix, key, MAX_LIMIT), Asked(target, authorization=authorization)
-            )
-            for row in page.rows:
-                yield Letter.of_row(row.value)  # type: ignore[arg-type]  # a row of the index
+            page = await self._rows(filters.prefix, key, authorization)
+            for number, row in enumerate(page.rows, 1):
+                letter = Letter.of_row(row.value)  # type: ignore[arg-type]  # a row of the index
+                looked_at += 1
+                if filters.matches(letter):
+                    found.append(letter)
+                if len(found) == limit or looked_at == MOST_LOOKED_AT:
+                    complete = number == len(page.rows) and page.next is None
+                    return LetterPage(tuple(found), None if complete else letter.id)
             key = page.next
             if key is None:
-                return
+                return LetterPage(tuple(found), None)
+
+    async def _rows(self, prefix: bytes, key: bytes | None, authorization: str | None) -> Page:
+        table = self._index()
+        asked = {"limit": str(MAX_LIMIT), "prefix": text_of(prefix)}
+        if key is not None:
+            asked["after"] = text_of(key)
+        target = f"/api/tables/{table.name}?{urlencode(asked)}"
+        return await self._reader.scan(table, Scan(prefix, key, MAX_LIMIT), Asked(target, authorization=authorization))
 
     def _index(self) -> TableOfStage:
         if self._table is None:
