@@ -51,7 +51,7 @@ def dlq() -> None:
     """Look into dead letters, send them back, or give them up."""
 
 
-@dlq.command("list")
+@dlq.command("list", short_help="List dead letters.")
 @_filter_options
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Letters at most.")
 @output_option
@@ -66,7 +66,7 @@ def list_letters(limit: int, output: str, **filters: str | None) -> None:
     print_rows(rows, _LIST_COLUMNS, output)
 
 
-@dlq.command()
+@dlq.command(short_help="Show one dead letter with all that is in it.")
 @click.argument("letter")
 @output_option
 def show(letter: str, output: str) -> None:
@@ -105,7 +105,7 @@ def _acting(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@dlq.command()
+@dlq.command(short_help="Send dead letters back to their stages.")
 @_acting
 def redrive(**asked: Any) -> None:
     """Send open dead letters back to their stages: those of these ids, or all that the filters mean.
@@ -116,7 +116,7 @@ def redrive(**asked: Any) -> None:
     _act(Action.REDRIVE, **asked)
 
 
-@dlq.command()
+@dlq.command(short_help="Give dead letters up for good.")
 @_acting
 def discard(**asked: Any) -> None:
     """Give open dead letters up for good: those of these ids, or all that the filters mean."""

@@ -135,6 +135,12 @@ def index(app: StageApp, stage: str) -> list[Letter]:
     return sorted(found, key=lambda letter: letter.id)
 
 
+def is_drained(bench: Bench) -> bool:
+    """Whether a stage has passed all records of its sources; behind the last one a transaction's end may stand."""
+    committed = bench.committed()
+    return all(end - committed[place] <= 1 for place, end in bench.ends().items())
+
+
 def requests(action: Action, letters: list[Letter]) -> list[Request]:
     return [Request(action, letter.id, Position.parse(letter.letter)) for letter in letters]
 
@@ -160,7 +166,7 @@ def test_letters_are_indexed_redriven_once_when_mended_and_discarded(make_world:
         append_at_rate(world.settings, requests(Action.REDRIVE, back), None, lambda _: None)
         await_condition(lambda: not any(letter.is_open for letter in index(app, name)), WAIT_S, "all to be closed")
         await_condition(lambda: sum(map(len, world.out().values())) >= 41, WAIT_S, "what was sent back")
-        world.bench.await_all_committed()
+        await_condition(lambda: is_drained(world.bench), WAIT_S, "everything that was sent back")
         letters = index(app, name)
     for key, values in world.out().items():
         if key.startswith(b"k"):
