@@ -8,12 +8,15 @@ How a stage is in its group is the operator's to say: `stages` of topology.yaml 
 
 import importlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from types import ModuleType
 
 from streams.config import Settings
+from streams.deadletters.requests import STAGE as DEADLETTERS
+from streams.deadletters.stage import deadletters_spec, deadletters_stage
 from streams.engine.app import StageApp
 from streams.engine.encryption import open_encryption
 from streams.engine.registries import open_registry
@@ -140,9 +143,10 @@ def load_domain(name: str) -> ModuleType | None:
 
 
 def stage_specs(topology: Topology, domain: ModuleType | None = None) -> list[StageSpec]:
-    """All stages, the topology's and the domain's, in the groups that `stages` of the topology says."""
-    declared = (*router_specs(topology), *transformer_specs(topology), *_domain_specs(topology, domain))
-    return [_as_set(spec, topology) for spec in declared]
+    """All stages, the topology's, the domain's and that of their letters, in the groups that `stages` says."""
+    declared = [*router_specs(topology), *transformer_specs(topology), *_domain_specs(topology, domain)]
+    letters = deadletters_spec(declared)
+    return [_as_set(spec, topology) for spec in (*declared, *([letters] if letters else ()))]
 
 
 def _as_set(spec: StageSpec, topology: Topology) -> StageSpec:
@@ -187,8 +191,10 @@ def one_stage(specs: Sequence[StageSpec], name: str) -> StageSpec:
 
 def stage_apps(world: World, specs: Sequence[StageSpec], domain: ModuleType | None) -> list[StageApp]:
     """Apps of these stages; the first one hosts the process's web server."""
-    makers = {spec.name: _router for spec in router_specs(world.topology)}
+    makers: dict[str, Callable[..., StageApp]] = {spec.name: _router for spec in router_specs(world.topology)}
     makers |= {spec.name: _transformer for spec in transformer_specs(world.topology)}
+    others = [spec for spec in stage_specs(world.topology, domain) if spec.name != DEADLETTERS]
+    makers[DEADLETTERS] = partial(_deadletters, others)
     return [
         makers[spec.name](spec, world, hosts_web=i == 0)
         if spec.name in makers
@@ -207,6 +213,10 @@ def _transformer(spec: StageSpec, world: World, *, hosts_web: bool) -> StageApp:
     return transformer_stage(
         spec, world.topology, world.conversions, world.open_registry, world.settings, web_enabled=hosts_web
     )
+
+
+def _deadletters(others: Sequence[StageSpec], spec: StageSpec, world: World, *, hosts_web: bool) -> StageApp:
+    return deadletters_stage(spec, others, world.topology, world.settings, web_enabled=hosts_web)
 
 
 def _from_domain(spec: StageSpec, world: World, domain: ModuleType | None, *, hosts_web: bool) -> StageApp:

@@ -13,6 +13,7 @@ from streams.errors import HeadraceError
 # Noun -> module; each module has a click command or group of that name (with "_" for "-").
 NOUNS = {
     "demo": "100,000 messages, a killed worker, and a recount.",
+    "dlq": "List, show, group, redrive and discard dead letters.",
     "dev": "A local Kafka broker to work with.",
     "replay": "Set a stage's offsets back or forth.",
     "keys": "Rotate and shred the keys of tagged fields.",

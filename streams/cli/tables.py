@@ -3,24 +3,22 @@
 The bearer token is HEADRACE_TOKEN, else the first of HEADRACE_WEB_TOKENS; none is sent where neither is set.
 """
 
-import http.client
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import click
 
+from streams.cli.asking import TIMEOUT_S, AnswerRefused, ask
 from streams.cli.options import output_option
 from streams.cli.suggesting import Suggesting
 from streams.cli.tabulate import print_rows
-from streams.config import Settings
-from streams.errors import HeadraceError, NotReachable, UsageError
+from streams.errors import HeadraceError, UsageError
 from streams.web.hop import WAIT_SECONDS
 from streams.web.positions import MIN_POSITION, positions_of
 from streams.web.refusals import Refusal
 
-TIMEOUT_S = 10.0  # a worker takes 2 s to ask Kafka and 2 s to ask another worker at most
 ROWS_A_PAGE = 1000
 ROW_COLUMNS = ("key", "value", "position")
 
@@ -104,52 +102,12 @@ def _ask(target: str, table: str = "", min_position: str | None = None) -> Any:
         NotReachable: nobody answers at HEADRACE_URL, or not in time, or it cannot answer now.
         HeadraceError: the worker refused; its message says why.
     """
-    settings = Settings()
-    token = settings.bearer_token()
-    headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-    url = settings.worker_url()
-    patience = TIMEOUT_S
-    if min_position is not None:
-        headers[MIN_POSITION] = min_position
-        patience += 2 * WAIT_SECONDS  # at the position's owner, and perhaps at another worker after that
-    connection, base = _connection(url, patience)
+    headers = {} if min_position is None else {MIN_POSITION: min_position}
+    # at the position's owner, and perhaps at another worker after that
+    patience_s = TIMEOUT_S + (0 if min_position is None else 2 * WAIT_SECONDS)
     try:
-        connection.request("GET", base + target, headers=headers)
-        response = connection.getresponse()
-        status, body = response.status, response.read()
-    except (OSError, http.client.HTTPException) as error:
-        raise NotReachable(
-            f"no worker answers at {url} ({str(error) or 'no answer in time'}); set HEADRACE_URL"
-        ) from error
-    finally:
-        connection.close()
-    return _answer(url, table, status, body)
-
-
-def _connection(url: str, patience: float) -> tuple[http.client.HTTPConnection, str]:
-    parts = urlsplit(url)
-    kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
-    if parts.scheme not in kinds or not parts.hostname:
-        raise UsageError(f"HEADRACE_URL: expected http://host:port, got {url}")
-    try:
-        port = parts.port
-    except ValueError:
-        raise UsageError(f"HEADRACE_URL: expected a port from 1 to 65535, got {url}") from None
-    return kinds[parts.scheme](parts.hostname, port, timeout=patience), parts.path.rstrip("/")
-
-
-def _answer(url: str, table: str, status: int, body: bytes) -> Any:
-    try:
-        answer = json.loads(body)
-        if status == http.client.OK:
-            return answer
-        code, message = answer["error"]["code"], answer["error"]["message"]
-    except (ValueError, TypeError, KeyError):
-        raise HeadraceError(f"{url} is no Headrace worker: it answered {status} without our JSON") from None
-    if status == http.client.SERVICE_UNAVAILABLE:
-        raise NotReachable(f"{message}; try again")
-    if status == http.client.UNAUTHORIZED:
-        raise HeadraceError(f"{message}; set HEADRACE_TOKEN")
-    if code == "no_such_table":  # the worker does not repeat what was asked of it
-        raise HeadraceError(f"the topology has no table {table!r}; `headrace tables list` shows all")
-    raise HeadraceError(message)
+        return ask(target, headers, patience_s)
+    except AnswerRefused as refused:
+        if refused.code == "no_such_table":  # the worker does not repeat what was asked of it
+            raise HeadraceError(f"the topology has no table {table!r}; `headrace tables list` shows all") from None
+        raise

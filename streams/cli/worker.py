@@ -10,6 +10,7 @@ from streams.app import choose_stages, load_domain, load_world, stage_apps, stag
 from streams.cli.options import location_options
 from streams.cli.processes import run_processes
 from streams.config import Settings
+from streams.deadletters.opening import LetterDesk
 from streams.engine.hosting import run_stages
 from streams.errors import ConfigurationRefused, HeadraceError
 from streams.telemetry.logs import configure_logs
@@ -34,7 +35,8 @@ def worker(stages: tuple[str, ...], processes: int) -> None:
     if processes > 1:
         sys.exit(run_processes(settings, [spec.name for spec in chosen], processes))
     apps = stage_apps(world, chosen, domain)
-    mount(apps[0], apps, settings, known=specs)
+    desk = LetterDesk(settings, world.contracts, world.open_registry)
+    mount(apps[0], apps, settings, known=specs, desk=desk)
     log.info(
         "worker", stages=[spec.name for spec in chosen], instance=settings.instance_id, url=settings.advertised_url()
     )

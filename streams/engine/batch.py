@@ -372,7 +372,11 @@ class Batch:
             value, headers = None, stripped_headers(failure, len(value or b""))
         else:
             headers = dead_letter_headers(readable_headers(record, error), failure)
-        self.out.append((self._dead_letters, value, record.key(), -1, timestamp_ms, headers))
+        key = record.key()
+        # Without a key it always has the same one all the same, so that a letter that fails again is found.
+        letters = self._known_topics.get(self._dead_letters)
+        partition = -1 if key is not None or not letters else self.partition % letters
+        self.out.append((self._dead_letters, value, key, partition, timestamp_ms, headers))
 
 
 def _offset_of(record: Consumed) -> int:

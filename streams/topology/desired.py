@@ -116,7 +116,7 @@ def desired_topics(topology: Topology, stages: Sequence[Stage], cluster: Cluster
     fixed_by = {source: stage.name for stage in stages if stage.tables for source in stage.sources}
     topics = {name: _declared(topic, cluster, fixed_by.get(name, "")) for name, topic in topology.topics.items()}
     for stage in stages:
-        topics.update((topic.name, topic) for topic in _of_stage(stage, topology, topics, cluster))
+        topics.update((topic.name, topic) for topic in _of_stage(stage, topology, topics, cluster, fixed_by))
     topics.update((topic.name, topic) for topic in _shared(topology, topics, cluster))
     return topics
 
@@ -140,19 +140,41 @@ def _always(name: str, replication: int, cluster: ClusterState) -> dict[str, str
 
 
 def _of_stage(
-    stage: Stage, topology: Topology, topics: Mapping[str, DesiredTopic], cluster: ClusterState
+    stage: Stage,
+    topology: Topology,
+    topics: Mapping[str, DesiredTopic],
+    cluster: ClusterState,
+    read_with_tables: Mapping[str, str],
 ) -> Iterator[DesiredTopic]:
     lead = topics.get(stage.sources[0])
-    own = [source for source in stage.sources if not names.is_derived(source)]
-    limit = max(largest_message(source, topology, cluster) for source in own or stage.sources) + ALLOWANCE_BYTES
-    partitions = lead.partitions if lead else cluster.partitions(stage.sources[0])
+    limit = _largest_source(stage, topology, topics, cluster) + ALLOWANCE_BYTES
+    letters, redrive = names.dead_letter_topic(stage.name), names.redrive_topic(stage.name)
+    if stage.sources[0] == redrive:  # the stage that reads the letters of all others
+        partitions = topology.failures.dlq_partitions
+    else:
+        partitions = lead.partitions if lead else cluster.partitions(stage.sources[0])
     fixed_by = stage.name if stage.tables else ""
     for table in stage.tables:
         name = names.changelog_topic(stage.name, table.name)
         yield _derived(name, partitions, {**_COMPACT, **_limit(limit)}, cluster, fixed_by)
-    letters, redrive = names.dead_letter_topic(stage.name), names.redrive_topic(stage.name)
-    yield _derived(letters, topology.failures.dlq_partitions, {**_KEEP, **_limit(limit)}, cluster)
+    yield _derived(
+        letters,
+        topology.failures.dlq_partitions,
+        {**_KEEP, **_limit(limit)},
+        cluster,
+        read_with_tables.get(letters, ""),
+    )
     yield _derived(redrive, partitions, {**_KEEP, **_limit(limit)}, cluster, fixed_by)
+
+
+def _largest_source(stage: Stage, topology: Topology, topics: Mapping[str, DesiredTopic], cluster: ClusterState) -> int:
+    own = [source for source in stage.sources if not names.is_derived(source)]
+    if own:
+        return max(largest_message(source, topology, cluster) for source in own)
+    limits = [topics[source].configs.get("max.message.bytes") for source in stage.sources if source in topics]
+    return max((int(limit) for limit in limits if limit), default=0) or largest_message(
+        stage.sources[0], topology, cluster
+    )
 
 
 def largest_message(topic: str, topology: Topology, cluster: ClusterState) -> int:

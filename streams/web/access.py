@@ -55,6 +55,10 @@ class Access:
             return
         if not self._roles:
             self._check_host(host)
+            if role != ROLES[0]:
+                raise Refusal(
+                    403, "forbidden", f"expected a token of role {role}; set HEADRACE_WEB_TOKENS=token:{role}"
+                )
             return
         held = self._role_of(authorization)
         if held is None:

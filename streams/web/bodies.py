@@ -127,3 +127,76 @@ class Liveness(Body):
     """The process answers and none of its stages has failed."""
 
     live: bool
+
+
+class DeadLetter(Body):
+    """A dead letter as the index has it."""
+
+    id: str = Field(description="<stage>:<topic>:<partition>:<offset> of the record that failed.")
+    stage: str
+    topic: str
+    partition: int
+    offset: int
+    state: str = Field(description="new, reviewed, notified, archived: open; redriven, discarded: closed.")
+    category: str
+    exception: str
+    message: str
+    route: str | None
+    key: str | None = Field(description="As keys of tables; of a long one the beginning.")
+    attempts: int = Field(description="How often it was tried before it became this letter; 0 where its key was held.")
+    redrives: int
+    first_failed_at: str
+    last_failed_at: str
+    next_redrive_at: str | None = Field(description="When it returns by itself.")
+    letter: str = Field(description="topic/partition@offset of its newest letter.")
+    omitted: bool = Field(description="It has no value, since it was too large for its dlq.")
+    note: str = Field(description="Why a request about it was not carried out; else empty.")
+
+
+class DeadLetterList(Body):
+    """Letters in the order of stage, topic, partition and offset."""
+
+    items: list[DeadLetter]
+    next: str | None = Field(description="`after` of the next page, which may be short; null at the end.")
+
+
+class Header(Body):
+    """A header; bytes that are no UTF-8 text in base64, as in keys."""
+
+    name: str
+    value: str | None
+
+
+class DeadLetterDetail(DeadLetter):
+    """A dead letter with what is in it."""
+
+    headers: list[Header]
+    value: str | None = Field(description="The record's value in base64.")
+    payload: Any = Field(description="The value as JSON; null where it cannot be decoded.")
+    contract: str | None = Field(description="Short name of the payload's contract.")
+    refusal: str = Field(description="Why there is no payload; else empty.")
+    stacktrace: str
+    timestamp: str | None = Field(description="Of the record that failed.")
+
+
+class Asking(Body):
+    """Letters to redrive or discard: either `ids` or `filters`."""
+
+    ids: list[str] | None = Field(None, max_length=1000)
+    filters: dict[str, str] | None = Field(None, description="As of the list; `state` is open unless given.")
+    after: str | None = Field(None, description="With filters: `next` of the answer before.")
+
+
+class Refused(Body):
+    """A letter that nothing was asked about."""
+
+    id: str
+    reason: str
+
+
+class Requested(Body):
+    """What was asked of the dead letter stage, which carries it out soon."""
+
+    requested: list[str]
+    refused: list[Refused]
+    next: str | None = Field(description="There are more letters that the filters mean: `after` of the next request.")

@@ -11,6 +11,7 @@ from aiohttp import web
 from prometheus_client import REGISTRY, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from streams.messages.key_text import text_of
 from streams.telemetry import metrics
 from streams.web import openapi
 from streams.web.answers import OK
@@ -18,7 +19,7 @@ from streams.web.bodies import Body, Liveness, Table, TableList, Value, ValueLis
 from streams.web.hop import FORWARDED, PARTITIONS, Asked
 from streams.web.overview import Overview
 from streams.web.paging import Keyed, Page
-from streams.web.parameters import key_of, partitions_of, query, scan_of, table_and_key, text_of
+from streams.web.parameters import key_of, partitions_of, query, scan_of, table_and_key
 from streams.web.positions import MIN_POSITION, positions_of
 from streams.web.readiness import readiness_of
 from streams.web.refusals import RETRY_AFTER_SECONDS, Refusal

@@ -21,7 +21,10 @@ CONTENT_SECURITY_POLICY = (
 )
 SHOWN_VALUE_CHARACTERS = 240
 NOTHING = "-"
-LINKS = '<a href="/api/openapi.json">API</a> · <a href="/metrics">metrics</a> · <a href="/readyz">ready?</a>'
+LINKS = (
+    '<a href="/deadletters">dead letters</a> · <a href="/api/openapi.json">API</a> · <a href="/metrics">metrics</a> · '
+    '<a href="/readyz">ready?</a>'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +60,20 @@ def render(view: PageView) -> str:
     """HTML of the whole page."""
     stages = "".join(map(_stage, view.stages)) or "<p>The topology has no stages.</p>"
     tables = "".join(map(_table, view.tables)) or "<p>No stage has a table.</p>"
+    return frame(
+        "Headrace",
+        f"as seen by {escape(view.worker)} · {LINKS}",
+        f"<h2>Stages</h2>{stages}<h2>Look up a row</h2>{_form(view)}<h2>Tables</h2>{tables}",
+    )
+
+
+def frame(title: str, subtitle: str, content: str) -> str:
+    """A whole page around its content, all of it HTML."""
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Headrace</title>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{CSS}</style></head><body>"
-        f"<header><h1>Headrace</h1><p>as seen by {escape(view.worker)} · {LINKS}</p></header>"
-        f"<main><h2>Stages</h2>{stages}<h2>Look up a row</h2>{_form(view)}<h2>Tables</h2>{tables}</main>"
-        "</body></html>"
+        f"<header><h1>{title}</h1><p>{subtitle}</p></header><main>{content}</main></body></html>"
     )
 
 
@@ -95,7 +105,7 @@ def _worker(worker: Worker) -> str:
     return (
         f"<h4>{escape(worker.instance or worker.url)} {_state(worker.state)}{reason}</h4>"
         f'<p class="quiet">{escape(worker.url)}{" · " + counters if counters else ""}</p>'
-        + (_grid(("partition", "state", "behind", "restored"), rows) if rows else "")
+        + (grid(("partition", "state", "behind", "restored"), rows) if rows else "")
     )
 
 
@@ -143,9 +153,9 @@ def _table(view: TableView) -> str:
 
 
 def _rows(values: Iterable[Value], *, whole: bool = False) -> str:
-    return _grid(
+    return grid(
         ("key", "value", "position"),
-        [(_code(each.key), _code(_shown(each.value, whole=whole)), _code(each.position)) for each in values],
+        [(code(each.key), code(_shown(each.value, whole=whole)), code(each.position)) for each in values],
     )
 
 
@@ -154,13 +164,15 @@ def _shown(value: object, *, whole: bool) -> str:
     return text if whole or len(text) <= SHOWN_VALUE_CHARACTERS else text[:SHOWN_VALUE_CHARACTERS] + " …"
 
 
-def _grid(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def grid(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table of cells that are HTML."""
     head = "".join(f'<th scope="col">{heading}</th>' for heading in headings)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return f'<div class="grid"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
+    """Text as it is."""
     return f"<code>{escape(text)}</code>"
 
 

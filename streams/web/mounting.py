@@ -14,10 +14,18 @@ from streams.engine.stage import StageSpec
 from streams.errors import NotReachable
 from streams.web.access import Access
 from streams.web.directory import HOP_SECONDS, Directory
+from streams.web.letter_handlers import Desk
 from streams.web.server import attach
 
 
-def mount(host_app: StageApp, stages: Sequence[StageApp], settings: Settings, *, known: Sequence[StageSpec]) -> None:
+def mount(
+    host_app: StageApp,
+    stages: Sequence[StageApp],
+    settings: Settings,
+    *,
+    known: Sequence[StageSpec],
+    desk: Desk | None = None,
+) -> None:
     """Let `host_app`'s web server, not yet started, serve the HTTP API and the page of all `stages`.
 
     Args:
@@ -25,6 +33,7 @@ def mount(host_app: StageApp, stages: Sequence[StageApp], settings: Settings, *,
         stages: all that run in this process.
         settings: for the tokens, the address, and Kafka's address.
         known: all stages of the topology, whoever runs them.
+        desk: opens dead letters.
 
     Raises:
         UsageError: other machines could read without a token.
@@ -51,6 +60,7 @@ def mount(host_app: StageApp, stages: Sequence[StageApp], settings: Settings, *,
         directory=Directory(find_owners, count_partitions),
         access=access,
         own_url=settings.advertised_url(),
+        desk=desk,
     )
 
 

@@ -5,15 +5,20 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from streams.deadletters.filters import FILTERS
 from streams.web import bodies
 from streams.web.hop import WAIT_SECONDS
 from streams.web.parameters import DEFAULT_LIMIT, MAX_KEY_BYTES, MAX_LIMIT
 from streams.web.positions import MIN_POSITION
 
 MODELS = (
+    bodies.Asking,
+    bodies.DeadLetterDetail,
+    bodies.DeadLetterList,
     bodies.Error,
     bodies.Liveness,
     bodies.Readiness,
+    bodies.Requested,
     bodies.StageList,
     bodies.TableList,
     bodies.Value,
@@ -23,13 +28,24 @@ STATUSES = {
     400: "The request is malformed.",
     401: "No valid token.",
     403: "The token's role is too low, or a foreign Host header came to a server without tokens.",
-    404: "No such table or row.",
+    404: "No such table, row or letter.",
     409: "Several partitions of a table by source have a row of this key.",
     503: "Nobody can answer truly now; try again after Retry-After seconds.",
+}
+FILTER_TEXTS = {
+    "category": "Only letters of this category.",
+    "exception": "Only letters of this class of error.",
+    "stage": "Only letters of this stage.",
+    "route": "Only letters of this route.",
+    "key": "Only letters of this key, written as keys of tables are.",
+    "state": "Only letters in this state; `open` for all that may be redriven or discarded.",
+    "since": "Only letters that failed last at this time or later, RFC 3339.",
+    "until": "Only letters that failed last before this time, RFC 3339.",
 }
 Document = dict[str, Any]
 OPEN: list[Document] = []
 TOKEN: list[Document] = [{}, {"token": []}]  # none is needed where none are set, on loopback
+OPERATOR: list[Document] = [{"token": []}]
 
 
 def document(version: str) -> Document:
@@ -44,7 +60,7 @@ def document(version: str) -> Document:
             "version": version,
             "description": "Every worker answers for all: what it does not hold it asks the owner for, once.",
         },
-        "paths": _paths(),
+        "paths": {**_paths(), **_letters()},
         "components": {
             "schemas": schemas["$defs"],
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
@@ -83,6 +99,38 @@ def _paths() -> Document:
         "/metrics": _operation("Prometheus metrics.", OPEN, {"200": _text("text/plain")}),
         "/": _operation("A page of stages and tables for people.", TOKEN, html),
     }
+
+
+def _letters() -> Document:
+    page = (
+        _query_parameter("after", {"type": "string"}, "Only ids after this: `next` of the page before."),
+        _query_parameter(
+            "limit",
+            {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+            "Letters a page at most; fewer where those that are meant are far between.",
+        ),
+    )
+    meant = tuple(_query_parameter(name, {"type": "string"}, FILTER_TEXTS[name]) for name in FILTERS)
+    letter = _path_parameter("id", "<stage>:<topic>:<partition>:<offset>")
+    found = (400, 401, 403, 404, 503)
+    html = {"200": _text("text/html"), **_errors(found)}
+    return {
+        "/api/deadletters": _get("Dead letters.", "DeadLetterList", found, (*meant, *page)),
+        "/api/deadletters/{id}": _get("One dead letter.", "DeadLetterDetail", found, (letter,)),
+        "/api/deadletters/redrive": _post("Send letters back to their stages."),
+        "/api/deadletters/discard": _post("Give letters up."),
+        "/deadletters": _operation("A page of dead letters for people.", TOKEN, html, meant),
+        "/deadletters/{id}": {
+            **_operation("A page of one dead letter.", TOKEN, html, (letter,)),
+            "post": {"summary": "What its forms send.", "security": OPEN, "parameters": [letter], "responses": html},
+        },
+    }
+
+
+def _post(summary: str) -> Document:
+    responses = {"202": _json("Asked for.", _reference("Requested")), **_errors((400, 401, 403, 404, 503))}
+    body = {"required": True, "content": {"application/json": {"schema": _reference("Asking")}}}
+    return {"post": {"summary": summary, "security": OPERATOR, "requestBody": body, "responses": responses}}
 
 
 def _get(summary: str, model: str | None, errors: tuple[int, ...], parameters: tuple[Document, ...] = ()) -> Document:

@@ -4,20 +4,18 @@ aiohttp leaves a malformed percent-escape in the text as it is, so a wrong key w
 found; therefore paths and queries are decoded here, from the raw target. Pure.
 """
 
-import base64
-import binascii
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
+from streams.messages.key_text import bytes_of
 from streams.web.refusals import invalid
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 MAX_KEY_BYTES = 2048  # percent-encoded it fits the 8 KiB line that HTTP servers accept
 MAX_PARTITION_DIGITS = 6
-BASE64 = "base64:"  # how a key that is no UTF-8 text is written in JSON and in URLs
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -42,27 +40,13 @@ def decode(text: str, what: str, *, plus_is_space: bool = False) -> str:
 
 def key_of(text: str, what: str = "key") -> bytes:
     """Key from its text: UTF-8, or `base64:` with the URL-safe alphabet for any other bytes."""
-    if not text.startswith(BASE64):
-        key = text.encode()
-    else:
-        try:
-            key = base64.b64decode(text.removeprefix(BASE64).encode(), altchars=b"-_", validate=True)
-        except (binascii.Error, UnicodeError):
-            raise invalid(f"{what}: expected URL-safe base64 after {BASE64!r}") from None
+    try:
+        key = bytes_of(text)
+    except ValueError as error:
+        raise invalid(f"{what}: {error}") from None
     if len(key) > MAX_KEY_BYTES:
         raise invalid(f"{what}: expected at most {MAX_KEY_BYTES} bytes, got {len(key)}")
     return key
-
-
-def text_of(key: bytes) -> str:
-    """Text of a key, such that `key_of` reads it back."""
-    try:
-        text = key.decode()
-    except UnicodeError:
-        text = BASE64
-    if text.startswith(BASE64):  # also a key that happens to begin like this
-        return BASE64 + base64.urlsafe_b64encode(key).decode()
-    return text
 
 
 def query(raw: str, known: Iterable[str]) -> dict[str, str]:
@@ -87,11 +71,12 @@ def scan_of(raw: str) -> Scan:
     return Scan(
         prefix=key_of(given.get("prefix", ""), "prefix"),
         after=None if after is None else key_of(after, "after"),
-        limit=_limit(given.get("limit", str(DEFAULT_LIMIT))),
+        limit=limit_of(given.get("limit", str(DEFAULT_LIMIT))),
     )
 
 
-def _limit(text: str) -> int:
+def limit_of(text: str) -> int:
+    """Rows a page that a request asks for."""
     # isdecimal alone takes other scripts' digits; the length bound keeps int() cheap
     limit = int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_LIMIT)) else 0
     if not 1 <= limit <= MAX_LIMIT:

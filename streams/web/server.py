@@ -12,12 +12,17 @@ from streams.web.directory import Directory
 from streams.web.front_page import FrontPage
 from streams.web.handlers import Handlers
 from streams.web.hop import Hop
+from streams.web.letter_handlers import Desk, LetterHandlers
+from streams.web.letter_pages import LetterPages, is_form
+from streams.web.letter_reader import TABLE as LETTERS_TABLE
+from streams.web.letter_reader import LetterReader
 from streams.web.overview import Overview
 from streams.web.places import Places
 from streams.web.refusals import Refusal
 from streams.web.stages import ServedStage, tables_of
 from streams.web.table_reader import TableReader
 
+READING = frozenset({"GET", "HEAD"})
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -41,14 +46,18 @@ def attach(
     directory: Directory,
     access: Access,
     own_url: str,
+    desk: Desk | None = None,
 ) -> None:
-    """Serve `stages`, and what the others of `known` tell, on `app`, which has not started."""
+    """Serve `stages`, and what the others of `known` tell, on `app`, which has not started; `desk` opens letters."""
     hop = Hop(own_url)
     by_name = {stage.spec.name: stage for stage in stages}
     tables = tables_of(known)
     overview = Overview(by_name, known, directory, hop)
     reader = TableReader(Places(by_name, directory, own_url), directory, hop)
     Handlers(tuple(stages), tables, overview, reader).add_to(app.router)
+    letters = LetterHandlers(LetterReader(tables.get(LETTERS_TABLE), reader), desk)
+    letters.add_to(app.router)
+    LetterPages(letters, access).add_to(app.router)
     app.router.add_get("/", FrontPage(own_url, tables, overview, reader).show)
     app.middlewares.extend((_refusals_as_json, _admitting(access)))
     app.on_response_prepare.append(_secure)
@@ -64,7 +73,10 @@ def attach(
 def _admitting(access: Access) -> Middleware:
     @web.middleware
     async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
-        access.check(request.path, request.headers.get("Authorization"), request.headers.get("Host", ""))
+        if not is_form(request):  # whose handler looks at the token in it
+            changes = request.method not in READING and request.match_info.http_exception is None
+            role = "operator" if changes else "viewer"
+            access.check(request.path, request.headers.get("Authorization"), request.headers.get("Host", ""), role)
         return await handler(request)
 
     return admit

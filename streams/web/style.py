@@ -32,7 +32,8 @@ code { font: .85rem/1.4 ui-monospace, monospace; white-space: pre-wrap; overflow
 form { display: flex; flex-wrap: wrap; gap: .8rem; align-items: end; margin-bottom: .6rem; }
 label { font-size: .85rem; color: var(--quiet); display: grid; gap: .2rem; }
 input, select, button { font: inherit; padding: .35rem .6rem; border: 1px solid #b5bfc9; border-radius: 6px; }
-input { min-width: 22rem; max-width: 100%; }
+input { min-width: 14rem; max-width: 100%; }
+input[type=checkbox] { min-width: 0; justify-self: start; }
 button { background: #12324f; color: #fff; border-color: #12324f; cursor: pointer; }
 progress { width: 6rem; vertical-align: middle; }
 """

@@ -32,6 +32,7 @@ def test_stages_are_classic_and_dynamic_unless_said() -> None:
     assert memberships("", StageSpec("counting", ("in",))) == {
         "router": ("classic", False),
         "counting": ("classic", False),
+        "deadletters": ("classic", False),
     }
 
 
@@ -46,10 +47,25 @@ def test_stages_are_classic_and_dynamic_unless_said() -> None:
 def test_the_file_says_how_a_stage_is_in_its_group(stage: str, settings: str, membership: tuple[str, bool]) -> None:
     found = memberships(f"stages: {{{stage}: {settings}}}", StageSpec("counting", ("in",)))
     assert found.pop(stage) == membership
-    assert list(found.values()) == [("classic", False)]
+    assert set(found.values()) == {("classic", False)}
 
 
 def test_what_a_domain_declares_holds_where_the_file_says_nothing() -> None:
     declared = StageSpec("counting", ("in",), group_protocol="consumer")
     assert memberships("", declared)["counting"] == ("consumer", False)
     assert memberships("stages: {counting: {}}", declared)["counting"] == ("classic", False)
+
+
+def test_the_letters_of_all_stages_have_one_stage_which_the_file_sets_like_any_other() -> None:
+    *_, letters = stage_specs(
+        topology("stages: {deadletters: {static_membership: true}}"), domain_with(StageSpec("counting", ("in",)))
+    )
+    assert letters.name == "deadletters"
+    assert letters.sources == ("headrace.deadletters.redrive", "headrace.counting.dlq", "headrace.router.dlq")
+    assert "headrace.router.redrive" in letters.destinations
+    assert "headrace.counting.redrive" not in letters.destinations, "a stage without retries takes no letter back"
+    assert letters.static_membership
+
+
+def test_without_a_stage_there_are_no_letters() -> None:
+    assert stage_specs(parse_topology("version: 1", "topology.yaml", {})) == []

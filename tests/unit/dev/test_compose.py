@@ -19,7 +19,7 @@ def services() -> dict[str, Any]:
 
 def test_every_stage_has_a_worker_of_its_own(services: dict[str, Any]) -> None:
     topology = yaml.safe_load((ROOT / "topology.yaml").read_text())
-    stages = {router.get("stage", "router") for router in topology["routers"]}
+    stages = {"deadletters"} | {router.get("stage", "router") for router in topology["routers"]}
     stages |= {each.get("stage", "transformer") for each in topology["transformations"]}
     workers = {name: service for name, service in services.items() if name.startswith("worker-")}
     assert {f"worker-{stage}" for stage in stages} == set(workers)

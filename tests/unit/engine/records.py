@@ -21,13 +21,15 @@ def record(
     value: bytes | None = b"v",
     headers: Sequence[tuple[str, bytes | None]] = (),
     key: bytes | None = None,
+    *,
+    keyed: bool = True,
 ) -> Message:
     make: Any = Message  # the stubs do not know that it can be made
     made: Message = make(
         topic=SOURCE,
         partition=PARTITION,
         offset=offset,
-        key=b"k%d" % offset if key is None else key,
+        key=(b"k%d" % offset if key is None else key) if keyed else None,
         value=value,
         headers=list(headers) or None,
         timestamp=(1, TIMESTAMP_MS),

@@ -12,6 +12,7 @@ from streams.engine.batch import Batch
 from streams.engine.stage import TP
 from streams.errors import ConfigurationRefused, InvalidMessage, MessageRefused, NoRouteMatches
 from tests.unit.engine.records import (
+    KNOWN,
     LETTERS,
     OUT,
     PARTITION,
@@ -76,6 +77,12 @@ def test_a_letter_carries_the_records_key_value_headers_and_time() -> None:
     assert named["__streams.errors.partition"] == b"%d" % PARTITION
     assert named["__streams.errors.offset"] == b"7"
     assert named["headrace-stage"] == b"counting"
+
+
+def test_letters_without_a_key_stand_where_their_record_would_fail_again() -> None:
+    batch = batch_of([record(1, keyed=False), record(2, keyed=False)])
+    batch.each(poison(1, 2))
+    assert [output[3] for output in batch.out] == [PARTITION % KNOWN[LETTERS]] * 2
 
 
 def test_a_tombstone_can_fail_too() -> None:

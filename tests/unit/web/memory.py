@@ -23,13 +23,16 @@ from streams.engine.status import PartitionStatus, StageStatus
 from streams.web import openapi
 from streams.web.access import Access
 from streams.web.directory import Directory
+from streams.web.letter_handlers import Desk
 from streams.web.server import attach
 
 PARTITIONS = 4
 NEXT = 8  # offset of every source in every partition
 ORDERS = StageSpec("orders", ("orders.commands", "orders.replayed"), (TableSpec("state", by="key"),))
 ROUTER = StageSpec("router", ("orders.inbound",), (TableSpec("routes", by="source"),))
+DEADLETTERS = StageSpec("deadletters", ("headrace.deadletters.redrive",), (TableSpec("letters", by="source"),))
 KNOWN = (ORDERS, ROUTER)
+ALL = (*KNOWN, DEADLETTERS)
 VALIDATED = openapi.document("test")
 Rows = dict[tuple[str, int], dict[bytes, Any]]
 
@@ -38,8 +41,8 @@ Rows = dict[tuple[str, int], dict[bytes, Any]]
 class Cluster:
     """What Kafka would know: rows of every partition, and the worker that owns each."""
 
-    rows: dict[str, Rows] = field(default_factory=lambda: {spec.name: {} for spec in KNOWN})
-    owners: dict[str, dict[int, str]] = field(default_factory=lambda: {spec.name: {} for spec in KNOWN})
+    rows: dict[str, Rows] = field(default_factory=lambda: {spec.name: {} for spec in ALL})
+    owners: dict[str, dict[int, str]] = field(default_factory=lambda: {spec.name: {} for spec in ALL})
     described: int = 0
     clock: Callable[[], float] = time.monotonic
 
@@ -175,6 +178,8 @@ async def workers(
     *shares: Mapping[str, Iterable[int]],
     roles: Mapping[str, str] | None = None,
     answer: Callable[[web.Request], Any] | None = None,
+    known: Sequence[StageSpec] = KNOWN,
+    desk: Desk | None = None,
 ) -> AsyncIterator[list[Worker]]:
     """Workers with their `shares` (stage -> partitions they own), over real HTTP on free ports.
 
@@ -188,11 +193,11 @@ async def workers(
             server = TestServer(app)
             servers.append(server)
             url = _reserve(server)
-            stages = {s.name: MemoryStage(s, cluster, set(share[s.name]), url=url) for s in KNOWN if s.name in share}
+            stages = {s.name: MemoryStage(s, cluster, set(share[s.name]), url=url) for s in known if s.name in share}
             for stage in stages.values():
                 stage.passed.advance({TP(t, p): NEXT for t in stage.spec.sources for p in range(PARTITIONS)})
             worker = Worker(url, stages, [])
-            _serve(app, worker, cluster, roles or {})
+            _serve(app, worker, cluster, roles or {}, known, desk)
             await server.start_server()
             started.append(worker)
             for name, partitions in share.items():
@@ -221,7 +226,14 @@ def _first(answer: Callable[[web.Request], Any]) -> Any:
     return first
 
 
-def _serve(app: web.Application, worker: Worker, cluster: Cluster, roles: Mapping[str, str]) -> None:
+def _serve(
+    app: web.Application,
+    worker: Worker,
+    cluster: Cluster,
+    roles: Mapping[str, str],
+    known: Sequence[StageSpec],
+    desk: Desk | None,
+) -> None:
     async def find_owners(spec: StageSpec) -> Owners:
         return cluster.describe(spec)
 
@@ -234,10 +246,11 @@ def _serve(app: web.Application, worker: Worker, cluster: Cluster, roles: Mappin
     attach(
         app,
         list(worker.stages.values()),
-        KNOWN,
+        known,
         directory=Directory(find_owners, count_partitions, now),
         access=Access(roles, "127.0.0.1"),
         own_url=worker.url,
+        desk=desk,
     )
 
     async def record(request: web.Request, _response: web.StreamResponse) -> None:
@@ -253,17 +266,29 @@ async def get(url: str, headers: Mapping[str, str] | None = None) -> Reply:
         session.get(URL(url, encoded=True), headers=headers, allow_redirects=False) as response,
     ):
         reply = Reply(response.status, response.headers, await response.text())
-    _validate(URL(url, encoded=True).raw_path, reply)
+    _validate("get", URL(url, encoded=True).raw_path, reply)
     return reply
 
 
-def _validate(path: str, reply: Reply) -> None:
+async def post(url: str, body: Any, headers: Mapping[str, str] | None = None) -> Reply:
+    """POST of JSON, or of a form where `body` is text; an answer of JSON is checked against the document."""
+    sent: Any = {"data": body, "headers": {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}}
+    if not isinstance(body, str):
+        sent = {"json": body, "headers": headers}
+    async with aiohttp.ClientSession() as session, session.post(URL(url, encoded=True), **sent) as response:
+        reply = Reply(response.status, response.headers, await response.text())
+    if not isinstance(body, str):
+        _validate("post", URL(url, encoded=True).raw_path, reply)
+    return reply
+
+
+def _validate(method: str, path: str, reply: Reply) -> None:
     template = _template(path)
     if template is None:
         assert reply.status == 404
         schema: Any = {"$ref": "#/components/schemas/Error"}
     else:
-        responses = VALIDATED["paths"][template]["get"]["responses"]
+        responses = VALIDATED["paths"][template][method]["responses"]
         assert str(reply.status) in responses, (path, reply.status, reply.text)
         ((kind, content),) = responses[str(reply.status)]["content"].items()
         assert reply.headers["Content-Type"].startswith(kind)
@@ -277,6 +302,9 @@ def _validate(path: str, reply: Reply) -> None:
 def _template(path: str) -> str | None:
     if path in VALIDATED["paths"]:
         return path
+    for letters in ("/api/deadletters/", "/deadletters/"):
+        if path.startswith(letters) and "/" not in path.removeprefix(letters):
+            return letters + "{id}"
     parts: Sequence[str] = path.split("/", 4)
     if parts[:3] != ["", "api", "tables"] or not all(parts[3:]):
         return None

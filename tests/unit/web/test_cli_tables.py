@@ -1,7 +1,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,14 +9,23 @@ import pytest
 from click.testing import CliRunner, Result
 
 from streams import cli
+from streams.engine.stage import StageSpec
 from streams.errors import HeadraceError
-from tests.unit.web.memory import NEXT, ORDERS, PARTITIONS, Cluster, workers
+from streams.web.letter_handlers import Desk
+from tests.unit.web.memory import KNOWN, NEXT, ORDERS, PARTITIONS, Cluster, workers
 
 Run = Callable[..., Result]
 
 
 @contextmanager
-def serving(cluster: Cluster, roles: Mapping[str, str] | None = None, **share: Any) -> Iterator[str]:
+def serving(
+    cluster: Cluster,
+    roles: Mapping[str, str] | None = None,
+    *,
+    known: Sequence[StageSpec] = KNOWN,
+    desk: Desk | None = None,
+    **share: Any,
+) -> Iterator[str]:
     """A worker on a thread of its own, since the command blocks."""
     started = threading.Event()
     urls: list[str] = []
@@ -24,7 +33,9 @@ def serving(cluster: Cluster, roles: Mapping[str, str] | None = None, **share: A
     ending = asyncio.Event()
 
     async def serve() -> None:
-        async with workers(cluster, share or {"orders": range(PARTITIONS)}, roles=roles) as (worker,):
+        async with workers(cluster, share or {"orders": range(PARTITIONS)}, roles=roles, known=known, desk=desk) as (
+            worker,
+        ):
             urls.append(worker.url)
             started.set()
             await ending.wait()

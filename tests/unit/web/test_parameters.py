@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.web.parameters import MAX_KEY_BYTES, Scan, key_of, partitions_of, scan_of, table_and_key, text_of
+from streams.messages.key_text import text_of
+from streams.web.parameters import MAX_KEY_BYTES, Scan, key_of, partitions_of, scan_of, table_and_key
 from streams.web.refusals import Refusal
 
 
