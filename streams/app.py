@@ -13,6 +13,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from types import ModuleType
 
+from streams.calls.lint import lint as lint_calls
+from streams.calls.stage import call_specs, call_stage
 from streams.config import Settings
 from streams.engine.app import StageApp
 from streams.engine.encryption import open_encryption
@@ -92,6 +94,7 @@ def lint(topology: Topology, contracts: Contracts, conversions: Conversions) -> 
             *lint_messages(topology, contracts),
             *lint_routing(topology, contracts),
             *lint_transforming(topology, conversions),
+            *lint_calls(topology, contracts),
         ]
     )
 
@@ -141,7 +144,12 @@ def load_domain(name: str) -> ModuleType | None:
 
 def stage_specs(topology: Topology, domain: ModuleType | None = None) -> list[StageSpec]:
     """All stages, the topology's and the domain's, in the groups that `stages` of the topology says."""
-    declared = (*router_specs(topology), *transformer_specs(topology), *_domain_specs(topology, domain))
+    declared = (
+        *router_specs(topology),
+        *transformer_specs(topology),
+        *call_specs(topology),
+        *_domain_specs(topology, domain),
+    )
     return [_as_set(spec, topology) for spec in declared]
 
 
@@ -189,6 +197,7 @@ def stage_apps(world: World, specs: Sequence[StageSpec], domain: ModuleType | No
     """Apps of these stages; the first one hosts the process's web server."""
     makers = {spec.name: _router for spec in router_specs(world.topology)}
     makers |= {spec.name: _transformer for spec in transformer_specs(world.topology)}
+    makers |= {spec.name: _call for spec in call_specs(world.topology)}
     return [
         makers[spec.name](spec, world, hosts_web=i == 0)
         if spec.name in makers
@@ -207,6 +216,10 @@ def _transformer(spec: StageSpec, world: World, *, hosts_web: bool) -> StageApp:
     return transformer_stage(
         spec, world.topology, world.conversions, world.open_registry, world.settings, web_enabled=hosts_web
     )
+
+
+def _call(spec: StageSpec, world: World, *, hosts_web: bool) -> StageApp:
+    return call_stage(spec, world.topology, world.contracts, world.open_registry, world.settings, web_enabled=hosts_web)
 
 
 def _from_domain(spec: StageSpec, world: World, domain: ModuleType | None, *, hosts_web: bool) -> StageApp:

@@ -180,11 +180,15 @@ class CircuitBreaker(Located):
 
 @dataclass(frozen=True, kw_only=True)
 class Call(Located):
-    """HTTP to the outside, in a stage `calls.<name>` of its own; `timeout` in milliseconds."""
+    """HTTP to the outside, in a stage `calls.<name>` of its own; `timeout` in milliseconds.
+
+    `source` is the topic of its intents; None for the events of all aggregates.
+    """
 
     name: Name
     url: Url
     on: str
+    source: str | None = None
     request: Request = field(default_factory=Request)
     result: CallResult
     timeout: Duration = 2 * SECOND_MS

@@ -161,7 +161,7 @@ def _put_out(
     raw: RawHeaders,
     headers: Headers,
 ) -> None:
-    key, made_id, made_headers = made.dress(record, raw, headers, payload)
+    key, made_id, made_headers = made.dress(record.key(), raw, headers, payload)
     value = made.encode(payload, made_id)
     if made.signer is not None:
         made_headers.append((names.SIGNATURE, made.signer.sign(key, dict(made_headers), value)))
@@ -214,7 +214,7 @@ class Workshop:
                 continue
             target = contracts[each.to]
             chain = compile_chain(self.conversions.path(source, target), self.conversions)
-            dress = compile_dress(each, target, self.codec.version_of(target), self.topology)
+            dress = compile_dress(each.stage, target, self.codec.version_of(target), each.destination, self.topology)
             signer = Signer(self.ring) if self.ring and each.destination in self._signed else None
             made.append(Conversion(chain, self.codec.encoder_of(target.full_name), dress, each.destination, signer))
         return tuple(made)
