@@ -25,6 +25,8 @@ from streams.messages.contracts import Contracts, load_contracts
 from streams.messages.encryption import Encryption
 from streams.messages.lint import lint as lint_messages
 from streams.messages.registry import Registry
+from streams.patterns.lint import lint as lint_patterns
+from streams.patterns.stage import pattern_specs, pattern_stage
 from streams.routing.lint import lint as lint_routing
 from streams.routing.stage import router_specs, router_stage
 from streams.security.lint import lint as lint_security
@@ -94,6 +96,7 @@ def lint(topology: Topology, contracts: Contracts, conversions: Conversions) -> 
             *lint_messages(topology, contracts),
             *lint_routing(topology, contracts),
             *lint_transforming(topology, conversions),
+            *lint_patterns(topology, contracts),
             *lint_calls(topology, contracts),
         ]
     )
@@ -147,6 +150,7 @@ def stage_specs(topology: Topology, domain: ModuleType | None = None) -> list[St
     declared = (
         *router_specs(topology),
         *transformer_specs(topology),
+        *pattern_specs(topology),
         *call_specs(topology),
         *_domain_specs(topology, domain),
     )
@@ -197,6 +201,7 @@ def stage_apps(world: World, specs: Sequence[StageSpec], domain: ModuleType | No
     """Apps of these stages; the first one hosts the process's web server."""
     makers = {spec.name: _router for spec in router_specs(world.topology)}
     makers |= {spec.name: _transformer for spec in transformer_specs(world.topology)}
+    makers |= {spec.name: _pattern for spec in pattern_specs(world.topology)}
     makers |= {spec.name: _call for spec in call_specs(world.topology)}
     return [
         makers[spec.name](spec, world, hosts_web=i == 0)
@@ -215,6 +220,12 @@ def _router(spec: StageSpec, world: World, *, hosts_web: bool) -> StageApp:
 def _transformer(spec: StageSpec, world: World, *, hosts_web: bool) -> StageApp:
     return transformer_stage(
         spec, world.topology, world.conversions, world.open_registry, world.settings, web_enabled=hosts_web
+    )
+
+
+def _pattern(spec: StageSpec, world: World, *, hosts_web: bool) -> StageApp:
+    return pattern_stage(
+        spec, world.topology, world.contracts, world.open_registry, world.settings, web_enabled=hosts_web
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from streams.topology.conditions import Scalar
+from streams.topology.conditions import Condition, Scalar
 from streams.topology.located import Located
 from streams.topology.operations import SECOND_MS
 from streams.topology.shapes import (
@@ -97,9 +97,10 @@ class Splitter(Located):
 
 @dataclass(frozen=True, kw_only=True)
 class Completion(Located):
-    """When a group is whole: after `count` messages (a number, or a field with it) or at `timeout`."""
+    """When a group is whole: after `count` messages (a number, or a field with it), by `condition`, or at `timeout`."""
 
     count: int | str | None = None
+    condition: Condition | None = None
     timeout: Duration | None = None
 
 

@@ -76,6 +76,14 @@ class MessageReader:
         _, ce_type, decode = self._types[value[:FRAME_SIZE]]  # learnt on the way, or named by a header
         return Arrived(ce_type, decode(value), value, raw, headers)
 
+    def decode(self, value: bytes) -> tuple[str, Payload]:
+        """Short name of the contract and payload of a framed value that was read before.
+
+        Raises:
+            InvalidMessage: its schema is not registered any more.
+        """
+        return self._codec.decode(value)
+
     def _add(self, version: Registered) -> None:
         if version.subject in self._subjects:
             ce_type, decode = self._codec.decoder_of(version.id)

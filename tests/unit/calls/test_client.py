@@ -27,7 +27,7 @@ class Gateway:
         self.body = body
         self.requests: list[tuple[str, str, bytes, dict[str, str]]] = []
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         self.requests.append((request.method, request.path, await request.read(), dict(request.headers)))
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
         if status == 0:
@@ -110,7 +110,7 @@ def test_a_peer_that_hangs_costs_no_more_than_the_call_s_time() -> None:
 
 
 def test_a_connection_that_breaks_or_is_refused_is_transient() -> None:
-    async def hang_up(request: web.Request) -> web.StreamResponse:
+    async def hang_up(request: web.BaseRequest) -> web.StreamResponse:
         assert request.transport is not None
         request.transport.close()
         return web.Response()

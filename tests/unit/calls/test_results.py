@@ -38,7 +38,7 @@ def outcome(
     """What one record makes: outputs, and requests to the peer."""
     asked: list[tuple[bytes, dict[str, str]]] = []
 
-    async def gateway(request: web.Request) -> web.StreamResponse:
+    async def gateway(request: web.BaseRequest) -> web.StreamResponse:
         asked.append((await request.read(), dict(request.headers)))
         return web.Response(status=status, body=orjson.dumps(CHARGE if answer is None else answer))
 
@@ -99,8 +99,8 @@ def test_what_an_answer_has_beyond_the_contract_is_left_out_and_what_does_not_fi
 
 def test_other_events_and_erased_ones_are_passed_over() -> None:
     assert outcome(event("OrderPlaced", {"order_id": "ORD-1"}), source="orders.events") == ([], [])
-    erased = dict.fromkeys(("ce_type", "ce_id", "ce_source", "ce_time", "ce_specversion"))
-    assert outcome(event("PaymentRequested", None, **erased)) == ([], [])
+    assert outcome(event("PaymentRequested", None)) == ([], [])
+    assert outcome(event("PaymentRequested", None, ce_type=None, ce_id=None)) == ([], [])
 
 
 def test_a_trace_goes_on_and_what_http_cannot_carry_is_refused() -> None:
