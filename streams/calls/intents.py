@@ -44,6 +44,13 @@ def result_topics(command: str, source: str, topology: Topology) -> tuple[str, .
     return (f"{owner}.commands",) if owner else carriers_of(command, topology)
 
 
+def ways_of(call: Call, topology: Topology) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Topics that a call reads, and those that its results go to."""
+    sources = sources_of(call, topology)
+    results = [topic for each in sources for name in results_of(call) for topic in result_topics(name, each, topology)]
+    return sources, tuple(dict.fromkeys(results))
+
+
 def results_of(call: Call) -> tuple[str, str]:
     """The commands that a call may make."""
     return call.result.succeeds_with, call.result.fails_with

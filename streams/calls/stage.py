@@ -9,7 +9,7 @@ from confluent_kafka import Message
 
 from streams.calls.breaker import CircuitBreaker
 from streams.calls.client import Caller, Peer
-from streams.calls.intents import carried_by, result_topics, results_of, sources_of, stage_of
+from streams.calls.intents import carried_by, result_topics, results_of, stage_of, ways_of
 from streams.calls.outcomes import Outcome, answered_fields
 from streams.calls.results import MakeCommand, compile_result
 from streams.calls.timing import timing_of
@@ -156,14 +156,9 @@ class Calling:
 
 
 def _spec(call: Call, topology: Topology) -> StageSpec:
-    stage, sources = stage_of(call), sources_of(call, topology)
-    destinations = {
-        topic
-        for source in sources
-        for command in results_of(call)
-        for topic in result_topics(command, source, topology)
-    }
-    spec = StageSpec(name=stage, sources=sources, destinations=frozenset(destinations))
+    stage = stage_of(call)
+    sources, results = ways_of(call, topology)
+    spec = StageSpec(name=stage, sources=sources, destinations=frozenset(results))
     return spec.retrying(policy_of(topology.failures, stage))
 
 
