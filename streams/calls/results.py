@@ -14,9 +14,12 @@ from streams.messages.codec import Codec
 from streams.messages.contracts import Contract
 from streams.messages.headers import format_time, message_id
 from streams.messages.json_values import compile_from_json, to_json
+from streams.messages.tagged import tagged_paths
+from streams.security.signatures import Signer
 from streams.topology.model import Topology
 from streams.transforming.avro_types import AvroType
 from streams.transforming.copying import absence
+from streams.transforming.making import signed_headers
 from streams.transforming.outgoing import REPLACED, MadeHeaders, fixed_headers, key_reader, text_key
 from streams.transforming.reading import Arrived
 
@@ -35,39 +38,55 @@ class Command:
 MakeCommand = Callable[[Arrived, Mapping[str, object], bytes | None, datetime], Command]
 
 
-def compile_result(stage: str, contract: Contract, codec: Codec, topology: Topology) -> MakeCommand:
+def compile_result(
+    stage: str,
+    intent: Contract,
+    contract: Contract,
+    codec: Codec,
+    topology: Topology,
+    signer: Signer | None = None,
+) -> MakeCommand:
     """A function that makes the command of an intent, the JSON of an answer, the intent's key and the time now.
 
     Fields of the answer that the contract does not have are left out; a field that it requires and the answer lacks is
     the intent's of the same name. The function raises InvalidMessage where the rest does not make a command.
 
     Raises:
-        ConfigurationRefused: the contract is not registered as it stands.
+        ConfigurationRefused: the contract is not registered as it stands, or tags fields and there is no key ring.
         UsageError: the key that `contracts:` names is no field of a payload.
     """
     fixed = fixed_headers(stage, contract, codec.version_of(contract))
     from_json = compile_from_json(contract, others_pass=True)
     encode = codec.encoder_of(contract.full_name)
     read_key = key_reader(contract, topology)
-    required = required_fields(contract)
+    required = fields_of_intent(contract, intent)
     rule = f"{stage}:{contract.full_name}"
 
-    def make(intent: Arrived, answer: Mapping[str, object], intent_key: bytes | None, now: datetime) -> Command:
-        missing = {name: to_json(intent.payload[name]) for name in required - answer.keys() if name in intent.payload}
+    def make(arrived: Arrived, answer: Mapping[str, object], intent_key: bytes | None, now: datetime) -> Command:
+        missing = {name: to_json(arrived.payload[name]) for name in required - answer.keys()}
         try:
             payload = from_json({**answer, **missing})
         except InvalidMessage as error:
             raise InvalidMessage(f"the answer does not make a {contract.name}: {error}") from None
-        key = read_key(payload) if read_key else _subject_of(intent, intent_key)
-        return Command(key, encode(payload), [*fixed, *_headers(intent, rule, key, now)])
+        key = read_key(payload) if read_key else _subject_of(arrived, intent_key)
+        made_id = message_id(arrived.id, rule)
+        headers = [*fixed, *_headers(arrived, made_id, key, now)]
+        value = encode(payload, made_id)
+        return Command(key, value, signed_headers(signer, key, headers, value))
 
     return make
 
 
-def required_fields(contract: Contract) -> frozenset[str]:
-    """Fields of a contract that have no default and may not be null."""
-    record = AvroType.of(contract)
-    return frozenset(name for name in record.fields if absence(record, name) is None)
+def fields_of_intent(contract: Contract, intent: Contract) -> frozenset[str]:
+    """Fields that a command requires (no default, not null) and an intent has too.
+
+    None that is tagged in the intent: where that may be decrypted it must not be written out again in the clear.
+    """
+    record, asked = AvroType.of(contract), AvroType.of(intent)
+    tagged = {path.partition(".")[0].partition("[")[0] for path in tagged_paths(intent.schema)}
+    return frozenset(
+        name for name in record.fields if absence(record, name) is None and name in asked.fields.keys() - tagged
+    )
 
 
 def _subject_of(intent: Arrived, key: bytes | None) -> bytes:
@@ -78,10 +97,10 @@ def _subject_of(intent: Arrived, key: bytes | None) -> bytes:
     return subject
 
 
-def _headers(intent: Arrived, rule: str, key: bytes, now: datetime) -> MadeHeaders:
-    intent_id = intent.headers[names.ID] or b""
+def _headers(intent: Arrived, made_id: str, key: bytes, now: datetime) -> MadeHeaders:
+    intent_id = intent.id.encode()
     return [
-        (names.ID, message_id(intent_id.decode(), rule).encode()),
+        (names.ID, made_id.encode()),
         (names.TIME, format_time(now).encode()),
         (names.CORRELATION_ID, intent.headers.get(names.CORRELATION_ID) or intent_id),
         (names.CAUSATION_ID, intent_id),

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterable, Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import orjson
@@ -17,20 +18,25 @@ from streams.config import Settings
 from streams.engine.app import StageApp
 from streams.engine.batch import Batch
 from streams.engine.concurrency import RecordScope
+from streams.engine.encryption import open_encryption
 from streams.engine.retrying import policy_of
 from streams.engine.stage import StageSpec
 from streams.errors import HeadraceError, InvalidMessage, UnreadableHeaders
 from streams.messages import headers as names
 from streams.messages.codec import Codec
 from streams.messages.contracts import Contracts
+from streams.messages.encryption import Encryption
 from streams.messages.json_values import to_json
 from streams.messages.message import Record
 from streams.messages.registry import Registry
 from streams.routing.late_schemas import LateSchemas
+from streams.security.key_ring import KeyRing
 from streams.topology.integration import Call
 from streams.topology.model import Topology
 from streams.topology.operations import SECOND_MS
+from streams.transforming.making import check_for, signer_for
 from streams.transforming.reading import Arrived, MessageReader
+from streams.transforming.stage import ring_of
 
 _WITHOUT_BODY = frozenset({"GET", "DELETE"})  # RFC 9110 gives a body of theirs no meaning
 _JSON = {"Accept": "application/json", "Content-Type": "application/json"}
@@ -61,12 +67,17 @@ def call_stage(
         web_enabled: whether this App hosts the process's web server.
     """
     call = next(each for each in topology.calls if stage_of(each) == spec.name)
-    calling = Calling(call, topology, contracts)
+    calling = Calling(call, topology, contracts, ring_of(spec, topology, settings))
+    made = [contracts[command] for command in results_of(call)]
+    opened = ExitStack()  # of the last preparation; it ends with the process
 
     def prepare() -> None:
+        opened.close()
+        encryption = open_encryption(settings, topology, contracts, stage=spec.name, makes=made)
+        entered = opened.enter_context(encryption)
         registry = open_registry()
         try:
-            calling.compile(registry, spec.read_by_agents)
+            calling.compile(registry, spec.read_by_agents, entered)
         except HeadraceError:  # it is tried again, with a registry of its own
             registry.close()
             raise
@@ -80,17 +91,18 @@ def call_stage(
 class Calling:
     """One call, compiled when the registry can be read: before the stage joins its group."""
 
-    def __init__(self, call: Call, topology: Topology, contracts: Contracts) -> None:
+    def __init__(self, call: Call, topology: Topology, contracts: Contracts, ring: KeyRing | None = None) -> None:
         self.call = call
         self.caller = _caller(call)
         self.timing = timing_of(call)
         self._topology = topology
         self._contracts = contracts
+        self._ring = ring
         self._intent = contracts[call.on].name.encode()
         self._readers: dict[str, MessageReader] = {}
-        self._commands: dict[Outcome, MakeCommand] = {}
+        self._results: dict[tuple[str, Outcome], tuple[str, MakeCommand]] = {}
 
-    def compile(self, registry: Registry, sources: tuple[str, ...]) -> None:
+    def compile(self, registry: Registry, sources: tuple[str, ...], encryption: Encryption | None = None) -> None:
         """Compile readers and commands for what `registry` holds; it is asked again about ids that come later.
 
         Raises:
@@ -99,15 +111,20 @@ class Calling:
         """
         registered = registry.all()
         late = LateSchemas(registry, time.monotonic, registered)
-        codec = Codec(self._contracts, registered)
-        succeeds, fails = (
-            compile_result(stage_of(self.call), self._contracts[command], codec, self._topology)
-            for command in results_of(self.call)
-        )
-        self._commands = {Outcome.SUCCEEDED: succeeds, Outcome.FAILED: fails}
+        codec = Codec(self._contracts, registered, encryption)
         for source in sources:
             carried = carried_by(source, self.call, self._topology, self._contracts)
-            self._readers[source] = MessageReader(source, carried, self._contracts, registered, late.find)
+            check = check_for(source, self._topology, self._ring)
+            self._readers[source] = MessageReader(source, carried, codec, registered, late.find, check)
+            for outcome, command in zip((Outcome.SUCCEEDED, Outcome.FAILED), results_of(self.call), strict=True):
+                self._results[source, outcome] = self._result(source, command, codec)
+
+    def _result(self, source: str, command: str, codec: Codec) -> tuple[str, MakeCommand]:
+        """Where a result of an intent from `source` goes, and what makes it."""
+        (destination,) = result_topics(command, source, self._topology)
+        signer = signer_for(destination, self._topology, self._ring)
+        intent, contract = self._contracts[self.call.on], self._contracts[command]
+        return destination, compile_result(stage_of(self.call), intent, contract, codec, self._topology, signer)
 
     def intent_of(self, record: Record, source: str) -> Arrived | None:
         """The intent that a record is; None of what this call is not for.
@@ -115,6 +132,8 @@ class Calling:
         Raises:
             InvalidMessage, MessageExpired: it is one that cannot be read or came too late.
         """
+        reader = self._readers[source]
+        reader.verify(record)  # before its headers are believed
         try:
             headers = dict(record.headers() or ())
         except (UnicodeDecodeError, SystemError) as error:  # which of them, the binding leaves to chance
@@ -123,7 +142,7 @@ class Calling:
             return None
         if record.value() is None and source not in self._topology.topics:
             return None  # an erased event
-        arrived = self._readers[source].read(record, time.time())
+        arrived = reader.read(record, time.time())
         return arrived if arrived.ce_type.encode() == self._intent else None
 
     async def make(self, record: Message, scope: RecordScope, source: str) -> None:
@@ -136,11 +155,9 @@ class Calling:
         if intent is None:
             return
         answer = await self.caller.ask(self._body(intent), self._headers(intent))
-        make = self._commands[answer.outcome]
+        destination, make = self._results[source, answer.outcome]
         command = make(intent, answered_fields(answer), record.key(), datetime.now(UTC))
-        name = results_of(self.call)[answer.outcome is Outcome.FAILED]
-        (destination,) = result_topics(name, source, self._topology)
-        scope.send(destination, command.value, command.key, headers=command.headers)
+        scope.send(destination, command.value, command.key, headers=[*command.headers])
 
     def _body(self, intent: Arrived) -> bytes | None:
         return None if self.call.request.method in _WITHOUT_BODY else orjson.dumps(to_json(intent.payload))

@@ -4,14 +4,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from streams.errors import InvalidMessage
-from streams.messages.codec import Encode, Payload
+from streams.messages.encryption import Payload
 from streams.messages.message import Record
 from streams.messages.paths import MISSING, Step, lookup, parse_path
 from streams.patterns.by_name import Gathering, gathered
-from streams.patterns.groups import First, Groups
+from streams.patterns.groups import First, Group, Groups, Stored
 from streams.routing.fields import Field, parse_field
 from streams.routing.router import RoutedBatch
-from streams.transforming.outgoing import Dress, MadeHeaders
+from streams.transforming.making import Maker
+from streams.transforming.outgoing import MadeHeaders
 from streams.transforming.reading import Arrived, MessageReader
 
 Correlate = Callable[[Record, Arrived], str]
@@ -27,50 +28,46 @@ class CompiledAggregator:
         gatherings: by short name of the source's contracts.
         correlate: what the messages of a group have in common.
         is_whole: whether a group of so many is whole with this message.
-        encode: of what it makes.
-        dress: key and headers of it.
-        destination: where it goes.
+        maker: of what it makes.
     """
 
     reader: MessageReader
     gatherings: Mapping[str, Gathering]
     correlate: Correlate
     is_whole: IsWhole
-    encode: Encode
-    dress: Dress
-    destination: str
+    maker: Maker
 
     def bind(self, batch: RoutedBatch, groups: Groups, now: float) -> Callable[[Record], None]:
         """Handler of the records of `batch`; it raises InvalidMessage or MessageExpired of one that joins no group."""
 
         def handle(record: Record) -> None:
             for group in groups.overdue(record.timestamp()[1]):
-                self._put_out(batch, record, group.first, group.values)
+                self._put_out(batch, record, group)
             arrived = self.reader.read(record, now)
             correlated = self.correlate(record, arrived)
             count = groups.add(correlated, record, arrived)
             if count == 1:  # what could not be made of it must not begin a group that others would fail by
-                self._made(First(record.key(), arrived.raw, arrived.headers), [arrived.value])
+                first = First(record.key(), arrived.raw, arrived.headers)
+                self._made(Group(first, [Stored(arrived.id, arrived.value)]))
             if self.is_whole(count, record, arrived):
-                group = groups.take(correlated)
-                self._put_out(batch, record, group.first, group.values)
+                self._put_out(batch, record, groups.take(correlated))
 
         return handle
 
-    def _put_out(self, batch: RoutedBatch, record: Record, first: First, values: list[bytes]) -> None:
-        value, key, headers = self._made(first, values)
-        partition = -1 if key is not None else batch.partition % batch.partitions_of(self.destination)
-        batch.out.append((self.destination, value, key, partition, max(record.timestamp()[1], 0), headers))
+    def _put_out(self, batch: RoutedBatch, record: Record, group: Group) -> None:
+        key, value, headers = self._made(group)
+        destination = self.maker.destination
+        partition = -1 if key is not None else batch.partition % batch.partitions_of(destination)
+        batch.out.append((destination, value, key, partition, max(record.timestamp()[1], 0), headers))
 
-    def _made(self, first: First, values: list[bytes]) -> tuple[bytes, bytes | None, MadeHeaders]:
-        """Value, key and headers of what a group makes; causation and conversation are the first message's."""
+    def _made(self, group: Group) -> tuple[bytes | None, bytes, MadeHeaders]:
+        """Key, value and headers of what a group makes; causation and conversation are the first message's."""
+        first = group.first
         messages: list[tuple[Gathering, Payload]] = []
-        for value in values:
-            ce_type, payload = self.reader.decode(value)
+        for each in group.messages:
+            ce_type, payload = self.reader.decode(each.value, each.id)
             messages.append((self.gatherings[ce_type], payload))
-        payload = gathered(messages)
-        key, headers = self.dress(first.key, first.raw, first.headers, payload)
-        return self.encode(payload), key, headers
+        return self.maker.make(first.key, first.raw, first.headers, gathered(messages))
 
 
 def compile_correlate(field: str) -> Correlate:

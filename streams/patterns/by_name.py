@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from streams.messages.codec import Payload
 from streams.messages.contracts import Contract
+from streams.messages.encryption import Payload
 from streams.messages.json_leaves import Convert
-from streams.messages.paths import MISSING, lookup, parse_path
+from streams.messages.paths import MISSING, Step, lookup, parse_path
 from streams.transforming.avro_types import AvroType
 from streams.transforming.copying import Unassignable, absence, compile_copy
 
@@ -25,7 +25,34 @@ class Mistake(Exception):
 
 # Of one item: the whole payload, the item, its place from 1, how many there are.
 _Field = Callable[[Payload, Any, int, int], Any]
-Split = Callable[[Payload], list[Payload]]
+# From which path of the source to which of the target something is taken over.
+Copies = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Makes a payload of each item of a list.
+
+    Args:
+        steps: to the list.
+        fields: of the target.
+        copies: what is taken over.
+    """
+
+    steps: tuple[Step, ...]
+    fields: Mapping[str, _Field]
+    copies: Copies
+
+    def __call__(self, payload: Payload) -> list[Payload]:
+        """Payloads of the target, in the order of the list."""
+        parts: Any = lookup(payload, self.steps)
+        if parts is MISSING:
+            return []
+        count = len(parts)
+        return [
+            {name: field(payload, part, number, count) for name, field in self.fields.items()}
+            for number, part in enumerate(parts, 1)
+        ]
 
 
 def compile_split(source: Contract, items: str, target: Contract) -> Split:
@@ -45,18 +72,15 @@ def compile_split(source: Contract, items: str, target: Contract) -> Split:
         raise Mistake(f"{source.name} has no list {items}")
     item, one = found[0].items, _singular(str(steps[-1]))
     fields = {name: _part(name, whole, item, made, one) for name in made.fields}
-
-    def split(payload: Payload) -> list[Payload]:
-        parts: Any = lookup(payload, steps)
-        if parts is MISSING:
-            return []
-        count = len(parts)
-        return [
-            {name: field(payload, part, number, count) for name, field in fields.items()}
-            for number, part in enumerate(parts, 1)
-        ]
-
-    return split
+    copies = []
+    for name in made.fields:
+        if item.word == "record" and name in item.fields:
+            copies.append((f"{path}[*].{name}", name))
+        elif item.word != "record" and name == one:
+            copies.append((f"{path}[*]", name))
+        elif name in whole.fields:
+            copies.append((name, name))
+    return Split(steps, fields, tuple(copies))
 
 
 def _part(name: str, whole: AvroType, item: AvroType, made: AvroType, one: str) -> _Field:
@@ -95,12 +119,14 @@ class Gathering:
         head: the target's other fields, of the first message.
         item: a message's item.
         place: where in the list it belongs; None: in the order in which they came.
+        copies: what is taken over.
     """
 
     list_name: str
     head: Mapping[str, Callable[[Payload], Any]]
     item: Callable[[Payload], Any]
     place: Callable[[Payload], Any] | None
+    copies: Copies
 
 
 def compile_gathering(source: Contract, target: Contract) -> Gathering:
@@ -122,7 +148,14 @@ def compile_gathering(source: Contract, target: Contract) -> Gathering:
     number = f"{_singular(list_name)}_number"
     known = part.fields.get(number)
     is_place = known is not None and known.word in _WHOLE_NUMBERS
-    return Gathering(list_name, head, item, (lambda payload: payload[number]) if is_place else None)
+    place: Callable[[Payload], Any] | None = (lambda payload: payload[number]) if is_place else None
+    wanted = made.fields[list_name].without_null.items.without_null
+    copies = [(name, name) for name in head if name in part.fields]
+    if wanted.word == "record":
+        copies += [(name, f"{list_name}[*].{name}") for name in wanted.fields if name in part.fields]
+    else:
+        copies.append((_singular(list_name), f"{list_name}[*]"))
+    return Gathering(list_name, head, item, place, tuple(copies))
 
 
 def gathered(messages: Sequence[tuple[Gathering, Payload]]) -> Payload:

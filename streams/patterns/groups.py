@@ -7,7 +7,7 @@ Rows, `<g>` being what its messages have in common: `group:<g>` says how many th
 import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from streams.errors import InvalidMessage
@@ -29,12 +29,19 @@ class First:
     headers: Headers
 
 
+class Stored(NamedTuple):
+    """A message of a group: its id, and its value as it came, in which tagged fields stay encrypted."""
+
+    id: str
+    value: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group that is given up to be made whole: its first message's key and headers, and all values in order."""
+    """A group that is given up to be made whole: its first message's key and headers, and all messages in order."""
 
     first: First
-    values: list[bytes]
+    messages: list[Stored]
 
 
 class Groups:
@@ -68,7 +75,7 @@ class Groups:
         Raises:
             InvalidMessage: the group would be too large.
         """
-        message_id = (arrived.headers[names.ID] or b"").decode()
+        message_id = arrived.id
         head = self._rows.get(_group(group))
         if head is None:
             entry = self._time.enter(group) if self._time is not None else 0
@@ -87,14 +94,14 @@ class Groups:
     def take(self, group: str) -> Group:
         """All of a group, of which nothing is left."""
         head = self._rows.get(_group(group))
-        values = []
+        messages = []
         for number in range(head["records"]):
             message = self._rows.get(_message(number, group))
-            values.append(base64.b64decode(message["value"]))
+            messages.append(Stored(message["id"], base64.b64decode(message["value"])))
             self._rows.delete(_known(message["id"], group))
             self._rows.delete(_message(number, group))
         self._rows.delete(_group(group))
-        return Group(_read(head["first"]), values)
+        return Group(_read(head["first"]), messages)
 
 
 def _group(group: str) -> bytes:

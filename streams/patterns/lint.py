@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 from streams.messages.contracts import Contract, Contracts
-from streams.patterns.by_name import Mistake, compile_gathering, compile_split
+from streams.messages.tagged import TAG, crosses_tag, tagged_paths
+from streams.patterns.by_name import Copies, Mistake, compile_gathering, compile_split
+from streams.patterns.stage import stage_of
 from streams.routing.comparison_lint import lint_comparison
 from streams.routing.conditions import comparisons
 from streams.routing.field_types import FieldTypes
@@ -76,23 +78,43 @@ def _making(pattern: Splitter | Aggregator, topology: Topology, contracts: Contr
     if isinstance(pattern, Aggregator) and pattern.complete.condition is not None:
         for comparison in comparisons(pattern.complete.condition):
             yield from lint_comparison(comparison, FieldTypes(contracts), carried)
+    decrypted = topology.security.decrypt.get(stage_of(pattern), ())
+    granted = [contracts[name] for name in decrypted if name in contracts]
     for contract in carried:
-        yield from _made_of(pattern, contract, target, contracts)
+        yield from _made_of(pattern, contract, target, contracts, granted)
 
 
 def _made_of(
-    pattern: Splitter | Aggregator, source: Contract, target: Contract, contracts: Contracts
+    pattern: Splitter | Aggregator, source: Contract, target: Contract, contracts: Contracts, granted: list[Contract]
 ) -> Iterator[Finding]:
     try:
         if isinstance(pattern, Splitter):
-            compile_split(source, pattern.items, target)
+            copies = compile_split(source, pattern.items, target).copies
         else:
-            compile_gathering(source, target)
+            copies = compile_gathering(source, target).copies
+        yield from _tagged(pattern, copies, source, target, granted=source in granted)
     except Mistake as mistake:
         key = "items" if isinstance(pattern, Splitter) and "no list" in str(mistake) else "to"
         yield pattern.finding(f"{mistake}; correct the contracts, or convert the messages first", key)
     if isinstance(pattern, Aggregator):
         yield from _fields(pattern, source, contracts)
+
+
+def _tagged(
+    pattern: Splitter | Aggregator, copies: Copies, source: Contract, target: Contract, *, granted: bool
+) -> Iterator[Finding]:
+    """Tagged fields are taken over only into tagged ones, by a stage that may decrypt them."""
+    for path, into in copies:
+        below = [each for each in tagged_paths(source.schema) if each.startswith((f"{path}.", f"{path}["))]
+        for tagged in below or ([path] if crosses_tag(source.schema, path) else []):
+            where = into + tagged.removeprefix(path)
+            if not crosses_tag(target.schema, where):
+                what = f"{tagged!r} of {source.name} is tagged {TAG}, {where!r} of {target.name} is not"
+                yield pattern.finding(f"{what}; it would be sent in the clear; tag the field or rename it", "to")
+            if not granted:
+                what = f"{stage_of(pattern)} copies {tagged!r} of {source.name}, which is tagged {TAG}"
+                remedy = f'add "{stage_of(pattern)}": [{source.name}] to security.decrypt'
+                yield pattern.finding(f"{what}; it may not decrypt it; {remedy}", "source")
 
 
 def _fields(pattern: Aggregator, source: Contract, contracts: Contracts) -> Iterator[Finding]:

@@ -2,15 +2,19 @@
 
 import time
 from collections.abc import AsyncIterable, Callable
+from contextlib import ExitStack
 
 from streams.config import Settings
 from streams.engine.app import StageApp
 from streams.engine.batch import Batch
+from streams.engine.encryption import open_encryption
 from streams.engine.retrying import policy_of
 from streams.engine.stage import StageSpec, TableSpec
 from streams.errors import HeadraceError
 from streams.messages.contracts import Contracts
+from streams.messages.message import Record
 from streams.messages.registry import Registry
+from streams.messages.signed import CheckRecord
 from streams.patterns import idempotent_receiver
 from streams.patterns.groups import Groups
 from streams.patterns.passing import compile_pass, raw_headers
@@ -18,6 +22,8 @@ from streams.patterns.workshop import Workshop, open_workshop
 from streams.telemetry import metrics
 from streams.topology.integration import Aggregator, IdempotentReceiver, Pattern, Splitter
 from streams.topology.model import Topology
+from streams.transforming.making import check_for
+from streams.transforming.stage import ring_of
 
 GROUPS_TABLE = TableSpec("groups", by="source")
 IDS_TABLE = TableSpec("ids", by="source")
@@ -65,14 +71,19 @@ def pattern_stage(
         web_enabled: whether this App hosts the process's web server.
     """
     pattern = next(each for each in topology.patterns if stage_of(each) == spec.name)
-    running = Running(pattern, topology)
+    ring = ring_of(spec, topology, settings)
+    running = Running(pattern, topology, check_for(pattern.source, topology, ring))
+    opened = ExitStack()  # of the last preparation; it ends with the process
 
     def prepare() -> None:
         if not isinstance(pattern, Splitter | Aggregator):
             return  # it passes records on as they are
+        opened.close()
+        makes = [contracts[pattern.to]]
+        encryption = opened.enter_context(open_encryption(settings, topology, contracts, stage=spec.name, makes=makes))
         registry = open_registry()
         try:
-            running.compile(open_workshop(topology, contracts, registry))
+            running.compile(open_workshop(topology, contracts, registry, encryption, ring))
         except HeadraceError:  # it is tried again, with a registry of its own
             registry.close()
             raise
@@ -90,8 +101,9 @@ def pattern_stage(
 class Running:
     """One pattern; a splitter and an aggregator are compiled when the registry can be read."""
 
-    def __init__(self, pattern: Pattern, topology: Topology) -> None:
+    def __init__(self, pattern: Pattern, topology: Topology, check: CheckRecord | None = None) -> None:
         self._pattern = pattern
+        self._check = check
         self._topology = topology
         self.run: RunBatch = self._receive if isinstance(pattern, IdempotentReceiver) else self._tap
 
@@ -121,7 +133,18 @@ class Running:
 
     def _tap(self, batch: Batch) -> None:
         pass_on = compile_pass(batch, self._pattern.source, self._pattern.destination)
-        batch.each(lambda record: pass_on(record, raw_headers(record)))  # type: ignore[arg-type]  # as above
+        self._each(batch, lambda record: pass_on(record, raw_headers(record)))
+
+    def _each(self, batch: Batch, handle: Callable[[Record], None]) -> None:
+        """Handle every record whose signature is valid, where the source asks for one."""
+        check = self._check
+
+        def handle_checked(record: Record) -> None:
+            if check is not None:
+                check(record)
+            handle(record)
+
+        batch.each(handle_checked if check else handle)  # type: ignore[arg-type]  # as above
 
     def _receive(self, batch: Batch) -> None:
         pattern = self._pattern
@@ -129,7 +152,7 @@ class Running:
         pass_on = compile_pass(batch, pattern.source, pattern.destination)
         rows = batch.state(IDS_TABLE.name)
         receiver = idempotent_receiver.IdempotentReceiver(rows, batch.partition, pattern.window, pass_on)
-        batch.each(receiver.handle)  # type: ignore[arg-type]  # as above
+        self._each(batch, receiver.handle)
         if receiver.duplicates:
             stage, count = stage_of(pattern), receiver.duplicates
             batch.after_commit(lambda _at: metrics.DUPLICATES.labels(stage).inc(count))

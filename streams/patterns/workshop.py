@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from streams.messages.codec import Codec, Encode
+from streams.messages.codec import Codec
 from streams.messages.contracts import Contract, Contracts
+from streams.messages.encryption import Encryption
 from streams.messages.framing import FRAME_SIZE, schema_id_of
 from streams.messages.message import Record
 from streams.messages.registry import Registered, Registry
@@ -15,10 +16,11 @@ from streams.patterns.splitter import CompiledSplitter
 from streams.routing.conditions import Test, compile_condition
 from streams.routing.late_schemas import LateSchemas
 from streams.routing.writers import WriterType
+from streams.security.key_ring import KeyRing
 from streams.topology.conditions import Condition
 from streams.topology.integration import Aggregator, Splitter
 from streams.topology.model import Topology
-from streams.transforming.outgoing import Dress, compile_dress
+from streams.transforming.making import check_for, compile_maker
 from streams.transforming.reading import Arrived, Late, MessageReader
 
 
@@ -29,14 +31,18 @@ class Workshop:
     Args:
         topology: where they and their topics are declared; lint has passed it.
         contracts: the newest version of each.
+        codec: encodes and decodes; encrypts, and decrypts what the stage was granted.
         registered: every version in the registry.
         late: finds versions that are registered later.
+        ring: signs and verifies; None where neither source nor destination is signed.
     """
 
     topology: Topology
     contracts: Contracts
+    codec: Codec
     registered: Sequence[Registered]
     late: Late
+    ring: KeyRing | None = None
 
     def splitter(self, pattern: Splitter, stage: str) -> CompiledSplitter:
         """A splitter.
@@ -45,9 +51,9 @@ class Workshop:
             ConfigurationRefused: the contract of what it makes is not registered as it stands.
         """
         carried, target = self._carried(pattern.source), self.contracts[pattern.to]
-        encode, dress = self._making(stage, target, pattern.destination)
         splits = {each.name: compile_split(each, pattern.items, target) for each in carried}
-        return CompiledSplitter(self._reader(pattern.source), splits, encode, dress, pattern.destination)
+        maker = compile_maker(stage, target, pattern.destination, self.topology, self.codec, self.ring)
+        return CompiledSplitter(self._reader(pattern.source), splits, maker)
 
     def aggregator(self, pattern: Aggregator, stage: str) -> CompiledAggregator:
         """An aggregator.
@@ -56,27 +62,20 @@ class Workshop:
             ConfigurationRefused: the contract of what it makes is not registered as it stands.
         """
         carried, target = self._carried(pattern.source), self.contracts[pattern.to]
-        encode, dress = self._making(stage, target, pattern.destination)
         return CompiledAggregator(
             self._reader(pattern.source),
             {each.name: compile_gathering(each, target) for each in carried},
             compile_correlate(pattern.correlate),
             compile_is_whole(pattern.complete.count, self._holds(pattern.complete.condition)),
-            encode,
-            dress,
-            pattern.destination,
+            compile_maker(stage, target, pattern.destination, self.topology, self.codec, self.ring),
         )
 
     def _carried(self, topic: str) -> list[Contract]:
         return [self.contracts[name] for name in self.topology.topics[topic].contracts]
 
     def _reader(self, topic: str) -> MessageReader:
-        return MessageReader(topic, self._carried(topic), self.contracts, self.registered, self.late)
-
-    def _making(self, stage: str, target: Contract, destination: str) -> tuple[Encode, Dress]:
-        codec = Codec(self.contracts, self.registered)
-        dress = compile_dress(stage, target, codec.version_of(target), destination, self.topology)
-        return codec.encoder_of(target.full_name), dress
+        check = check_for(topic, self.topology, self.ring)
+        return MessageReader(topic, self._carried(topic), self.codec, self.registered, self.late, check)
 
     def _holds(self, condition: Condition | None) -> Callable[[Record, Arrived], bool]:
         """The condition, compiled for each version of a contract when its first message comes."""
@@ -96,11 +95,15 @@ class Workshop:
         return holds
 
 
-def open_workshop(topology: Topology, contracts: Contracts, registry: Registry) -> Workshop:
+def open_workshop(
+    topology: Topology, contracts: Contracts, registry: Registry, encryption: Encryption, ring: KeyRing | None
+) -> Workshop:
     """A workshop for what `registry` holds; it is asked again about ids that come later.
 
     Raises:
         NotReachable: the registry does not answer.
     """
     registered = registry.all()
-    return Workshop(topology, contracts, registered, LateSchemas(registry, time.monotonic, registered).find)
+    codec = Codec(contracts, registered, encryption)
+    late = LateSchemas(registry, time.monotonic, registered)
+    return Workshop(topology, contracts, codec, registered, late.find, ring)

@@ -22,7 +22,9 @@ SCHEMAS = [
     record_of("RecordCharge", {"order_id": "string", "charge_id": "string", "amount": MONEY}),
     record_of("RecordDecline", {"order_id": "string", "reason": ("string", "declined")}),
     record_of("OrderPlaced", {"order_id": "string"}),
+    record_of("Tagged", {"order_id": "string", "email": "string"}),
 ]
+SCHEMAS[4]["fields"][1]["confluent:tags"] = ["PII"]
 IDS = {schema["name"]: number for number, schema in enumerate(SCHEMAS, 21)}
 AGGREGATES = """
 aggregates:

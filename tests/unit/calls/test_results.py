@@ -8,6 +8,7 @@ import orjson
 import pytest
 from aiohttp import web
 
+from streams.calls.results import fields_of_intent
 from streams.calls.stage import Calling
 from streams.engine.batch import Batch
 from streams.engine.concurrency import RecordScope
@@ -15,8 +16,10 @@ from streams.engine.cycle import Cycle
 from streams.errors import InvalidMessage, MessageExpired
 from streams.messages import headers as names
 from streams.messages.codec import Codec
+from streams.messages.contracts import contract_from
 from streams.messages.headers import message_id
 from tests.unit.calls.payments import AGGREGATES, CALL, TOPICS, Registry, contracts, event, peer, topology
+from tests.unit.transforming.partners import record_of
 
 PAYMENT = {"order_id": "ORD-1", "amount": Decimal("19.90"), "card": None}
 CHARGE = {"order_id": "ORD-1", "charge_id": "c-1", "amount": "19.90"}
@@ -127,6 +130,11 @@ def test_without_aggregates_declared_topics_carry_intents_and_results() -> None:
     keyed = "contracts: {RecordDecline: {key: payload.reason}}\n"
     ((made,), _) = outcome(record, 400, {"reason": "r"}, text=keyed + text, **place)  # type: ignore[arg-type]
     assert (made[2], dict(made[3])[names.SUBJECT]) == (b"r", b"r")
+
+
+def test_what_is_tagged_in_an_intent_is_not_copied_into_its_result() -> None:
+    wanted = contract_from(record_of("Done", {"order_id": "string", "email": "string", "note": "string"}))
+    assert fields_of_intent(wanted, contracts()["Tagged"]) == {"order_id"}
 
 
 def test_an_intent_of_nobody_is_refused() -> None:

@@ -129,7 +129,9 @@ class Stage:
         known = registered()
         by_id = {each.id: each for each in known}
         self.running = Running(self.pattern, loaded)
-        self.running.compile(Workshop(loaded, contracts(), known, lambda name: by_id.get(cast("int", name))))
+        self.running.compile(
+            Workshop(loaded, contracts(), Codec(contracts(), known), known, lambda name: by_id.get(cast("int", name)))
+        )
         self.tables = {
             (table.name, 1): TablePartition(table, 1, f"{table.name}.changelog", MemoryStore())
             for table in self.spec.tables

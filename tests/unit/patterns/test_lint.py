@@ -1,9 +1,13 @@
 """Patterns that cannot work are found before a worker starts."""
 
+import copy
+from typing import Any
+
 import pytest
 
+from streams.messages.contracts import Contracts, contract_from
 from streams.patterns.lint import lint
-from tests.unit.patterns.shop import SPLIT, WHOLE, contracts, topology
+from tests.unit.patterns.shop import SCHEMAS, SPLIT, WHOLE, contracts, topology
 
 PICK = WHOLE.replace("lines", "picked").replace("to: order, destination: orders", "to: pick_list, destination: lists")
 TAP = "{name: p, kind: wire_tap, source: %s, destination: %s}"
@@ -47,3 +51,25 @@ def test_sound_patterns_have_no_findings(pattern: str) -> None:
 )
 def test_what_cannot_work_is_found(pattern: str, said: str) -> None:
     assert any(said in message for message in findings(pattern)), findings(pattern)
+
+
+def tagged(schemas: list[Any], *names: str) -> Contracts:
+    """Contracts in which these fields are tagged."""
+    changed = copy.deepcopy(schemas)
+    for schema in changed:
+        for field in schema["fields"]:
+            if f"{schema['name']}.{field['name']}" in names:
+                field["confluent:tags"] = ["PII"]
+    return Contracts([contract_from(schema) for schema in changed])
+
+
+@pytest.mark.parametrize("pattern", [SPLIT, WHOLE])
+def test_a_tagged_field_is_copied_only_into_a_tagged_one_and_with_a_grant(pattern: str) -> None:
+    source = "order" if pattern is SPLIT else "order_line"
+    both = tagged(SCHEMAS, "order.buyer", "order_line.buyer")
+    granted = f'security: {{decrypt: {{"patterns.p": [{source}]}}}}\n'
+    assert lint(topology(pattern, granted), both) == []
+    (finding,) = lint(topology(pattern), both)
+    assert finding.message.startswith(f"patterns.p copies 'buyer' of {source}, which is tagged PII; it may not")
+    (finding,) = lint(topology(pattern, granted), tagged(SCHEMAS, f"{source}.buyer"))
+    assert "it would be sent in the clear" in finding.message
