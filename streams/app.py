@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from types import ModuleType
 
+from streams.calls.lint import lint as lint_calls
+from streams.calls.stage import call_specs, call_stage
 from streams.config import Settings
 from streams.deadletters.requests import STAGE as DEADLETTERS
 from streams.deadletters.stage import deadletters_spec, deadletters_stage
@@ -26,6 +28,8 @@ from streams.messages.contracts import Contracts, load_contracts
 from streams.messages.encryption import Encryption
 from streams.messages.lint import lint as lint_messages
 from streams.messages.registry import Registry
+from streams.patterns.lint import lint as lint_patterns
+from streams.patterns.stage import pattern_specs, pattern_stage
 from streams.routing.lint import lint as lint_routing
 from streams.routing.stage import router_specs, router_stage
 from streams.security.lint import lint as lint_security
@@ -95,6 +99,8 @@ def lint(topology: Topology, contracts: Contracts, conversions: Conversions) -> 
             *lint_messages(topology, contracts),
             *lint_routing(topology, contracts),
             *lint_transforming(topology, conversions),
+            *lint_patterns(topology, contracts),
+            *lint_calls(topology, contracts),
         ]
     )
 
@@ -144,7 +150,13 @@ def load_domain(name: str) -> ModuleType | None:
 
 def stage_specs(topology: Topology, domain: ModuleType | None = None) -> list[StageSpec]:
     """All stages, the topology's, the domain's and that of their letters, in the groups that `stages` says."""
-    declared = [*router_specs(topology), *transformer_specs(topology), *_domain_specs(topology, domain)]
+    declared = [
+        *router_specs(topology),
+        *transformer_specs(topology),
+        *pattern_specs(topology),
+        *call_specs(topology),
+        *_domain_specs(topology, domain),
+    ]
     letters = deadletters_spec(declared)
     return [_as_set(spec, topology) for spec in (*declared, *([letters] if letters else ()))]
 
@@ -195,6 +207,8 @@ def stage_apps(world: World, specs: Sequence[StageSpec], domain: ModuleType | No
     makers |= {spec.name: _transformer for spec in transformer_specs(world.topology)}
     others = [spec for spec in stage_specs(world.topology, domain) if spec.name != DEADLETTERS]
     makers[DEADLETTERS] = partial(_deadletters, others)
+    makers |= {spec.name: _pattern for spec in pattern_specs(world.topology)}
+    makers |= {spec.name: _call for spec in call_specs(world.topology)}
     return [
         makers[spec.name](spec, world, hosts_web=i == 0)
         if spec.name in makers
@@ -217,6 +231,16 @@ def _transformer(spec: StageSpec, world: World, *, hosts_web: bool) -> StageApp:
 
 def _deadletters(others: Sequence[StageSpec], spec: StageSpec, world: World, *, hosts_web: bool) -> StageApp:
     return deadletters_stage(spec, others, world.topology, world.settings, web_enabled=hosts_web)
+
+
+def _pattern(spec: StageSpec, world: World, *, hosts_web: bool) -> StageApp:
+    return pattern_stage(
+        spec, world.topology, world.contracts, world.open_registry, world.settings, web_enabled=hosts_web
+    )
+
+
+def _call(spec: StageSpec, world: World, *, hosts_web: bool) -> StageApp:
+    return call_stage(spec, world.topology, world.contracts, world.open_registry, world.settings, web_enabled=hosts_web)
 
 
 def _from_domain(spec: StageSpec, world: World, domain: ModuleType | None, *, hosts_web: bool) -> StageApp:

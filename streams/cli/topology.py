@@ -1,6 +1,6 @@
 """`headrace topology`: check topology.yaml, show what the cluster lacks, bring it there, draw it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +10,7 @@ import yaml
 from confluent_kafka.admin import AdminClient
 
 from streams import app
+from streams.calls.intents import ways_of
 from streams.cli.contract_changes import contract_changes
 from streams.cli.options import location_options, output_option
 from streams.cli.suggesting import Suggesting
@@ -27,6 +28,7 @@ from streams.topology.apply import Outcome, apply_plan
 from streams.topology.cluster import read_cluster
 from streams.topology.connection import connect
 from streams.topology.desired import desired_groups, desired_topics
+from streams.topology.integration import Call, Transformation
 from streams.topology.loading import load_topology
 from streams.topology.plan import Plan, make_plan
 from streams.transforming.conversions import described_paths
@@ -47,6 +49,10 @@ def lint() -> None:
     counts = f"topics: {len(checked.topics)}, routers: {len(checked.routers)}, routes: {routes}"
     if checked.transformations:
         counts += f", transformations: {len(checked.transformations)}"
+    if checked.patterns:
+        counts += f", patterns: {len(checked.patterns)}"
+    if checked.calls:
+        counts += f", calls: {len(checked.calls)}"
     click.echo(f"{settings.topology}: no findings ({counts})")
 
 
@@ -101,15 +107,19 @@ def graph() -> None:
     """Print the topology as a Mermaid flowchart."""
     settings = Settings()
     loaded = load_topology(settings.topology)
+
+    def ways(call: Call) -> tuple[Sequence[str], Sequence[str]]:
+        return ways_of(call, loaded)
+
     if not loaded.transformations:
-        click.echo(graphs.mermaid(loaded))
+        click.echo(graphs.mermaid(loaded, ways_of=ways))
         return
     conversions = app.load_conversions(settings, loaded, load_contracts(settings.schemas))
-    click.echo(
-        graphs.mermaid(
-            loaded, lambda each: [line.replace(" -> ", " → ") for line in described_paths(each, loaded, conversions)]
-        )
-    )
+
+    def paths(each: Transformation) -> list[str]:
+        return [line.replace(" -> ", " → ") for line in described_paths(each, loaded, conversions)]
+
+    click.echo(graphs.mermaid(loaded, paths, ways))
 
 
 @topology.command(short_help="Print alert rules for Prometheus.")

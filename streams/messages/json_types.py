@@ -15,15 +15,22 @@ from streams.messages.tagged import is_tagged
 _ABSENT = object()
 
 
-def compile_type(schema: Schema, leaf: CompileLeaf = compile_leaf) -> Convert:
-    """A function from parsed JSON to the value of a normalised schema; it raises Misfit."""
-    return _Compiler(schema, leaf).compile(schema)
+def compile_type(schema: Schema, leaf: CompileLeaf = compile_leaf, *, others_pass: bool = False) -> Convert:
+    """A function from parsed JSON to the value of a normalised schema; it raises Misfit.
+
+    Args:
+        schema: normalised.
+        leaf: compiler of the types that are no records, arrays, maps or unions.
+        others_pass: leave out fields that the schema does not have, instead of refusing them.
+    """
+    return _Compiler(schema, leaf, others_pass=others_pass).compile(schema)
 
 
 class _Compiler:
-    def __init__(self, schema: Schema, leaf: CompileLeaf) -> None:
+    def __init__(self, schema: Schema, leaf: CompileLeaf, *, others_pass: bool) -> None:
         self._types = named_types(schema)
         self._leaf = leaf
+        self._others_pass = others_pass
         self._records: dict[str, Convert] = {}
 
     def compile(self, schema: Schema) -> Convert:
@@ -50,6 +57,7 @@ class _Compiler:
         self._records[name] = inside_itself
         fields = [(each["name"], self._field(each), self._absent(each)) for each in schema["fields"]]
         known = frozenset(field for field, _, _ in fields)
+        others_pass = self._others_pass
         short = name.rpartition(".")[2]
 
         def convert(value: Any) -> dict[str, Any]:
@@ -69,7 +77,7 @@ class _Compiler:
             except Misfit as error:
                 error.path.append(field)
                 raise
-            if len(value) > given_fields:
+            if len(value) > given_fields and not others_pass:
                 raise _unknown_field(value, known, short)
             return result
 

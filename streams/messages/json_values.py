@@ -58,12 +58,13 @@ _TO_JSON: dict[type, Callable[[Any], object]] = {
 }
 
 
-def compile_from_json(contract: Contract) -> FromJson:
+def compile_from_json(contract: Contract, *, others_pass: bool = False) -> FromJson:
     """A function that turns parsed JSON into a payload of `contract`, for many values of one contract.
 
-    The function raises InvalidMessage, naming the field, for the first thing that does not fit.
+    The function raises InvalidMessage, naming the field, for the first thing that does not fit; with `others_pass`
+    fields that the contract does not have are left out instead.
     """
-    convert = compile_type(contract.schema)
+    convert = compile_type(contract.schema, others_pass=others_pass)
 
     def convert_payload(value: object) -> dict[str, Any]:
         try:

@@ -60,15 +60,21 @@ def conjuncts(condition: Condition) -> Iterator[Condition]:
         yield condition
 
 
-def payload_paths(condition: Condition) -> Iterator[str]:
-    """Payload field of each comparison, repeated where several read the same one."""
+def comparisons(condition: Condition) -> Iterator[Comparison]:
+    """Every comparison in a condition, in written order."""
     if isinstance(condition, AllOf | AnyOf):
         for each in condition.conditions:
-            yield from payload_paths(each)
+            yield from comparisons(each)
     elif isinstance(condition, Not):
-        yield from payload_paths(condition.condition)
+        yield from comparisons(condition.condition)
     else:
-        found = parse_field(condition.field)
+        yield condition
+
+
+def payload_paths(condition: Condition) -> Iterator[str]:
+    """Payload field of each comparison, repeated where several read the same one."""
+    for comparison in comparisons(condition):
+        found = parse_field(comparison.field)
         if found is not None and found.place == "payload":
             yield found.name
 

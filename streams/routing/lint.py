@@ -9,14 +9,14 @@ from itertools import combinations, islice
 
 from streams.messages.contracts import Contract, Contracts
 from streams.routing.comparison_lint import lint_comparison
-from streams.routing.conditions import conjuncts
+from streams.routing.conditions import comparisons, conjuncts
 from streams.routing.field_types import FieldTypes
 from streams.routing.fields import parse_field
 from streams.routing.operators import readings
 from streams.routing.reasoning import contradicts
 from streams.routing.shadows import Candidate, shadowed, type_test
 from streams.routing.sources import contracts_of, is_known
-from streams.topology.conditions import AllOf, AnyOf, Comparison, Condition, Not
+from streams.topology.conditions import Comparison, Condition
 from streams.topology.findings import Finding
 from streams.topology.model import Route, Router, Topology
 
@@ -89,7 +89,7 @@ def _denies(condition: Condition, contract: Contract) -> bool:
 def _lint_route(candidate: Candidate, carried: Sequence[Contract]) -> Iterator[Finding]:
     mistakes = [
         finding
-        for comparison in _comparisons(candidate.route.conditions)
+        for comparison in comparisons(candidate.route.conditions)
         for finding in lint_comparison(
             comparison,
             candidate.types,
@@ -103,23 +103,13 @@ def _lint_route(candidate: Candidate, carried: Sequence[Contract]) -> Iterator[F
         what = f"route {candidate.route.name!r} matches no type of message"
         yield candidate.route.finding(f"{what}; its conditions on message_type exclude all; correct them", "name")
         return
-    comparisons = [each for each in candidate.conditions if isinstance(each, Comparison)]
-    for one, other in islice(combinations(comparisons, 2), _MOST_PAIRS):
+    conjoined = [each for each in candidate.conditions if isinstance(each, Comparison)]
+    for one, other in islice(combinations(conjoined, 2), _MOST_PAIRS):
         if contradicts(one, other, candidate.types_of):
             what = f"route {candidate.route.name!r} is impossible"
             why = f"{_quoted(other)} contradicts {_quoted(one)} of line {one.line}"
             yield other.finding(f"{what}; {why}; correct one of them")
             return
-
-
-def _comparisons(condition: Condition) -> Iterator[Comparison]:
-    if isinstance(condition, AllOf | AnyOf):
-        for each in condition.conditions:
-            yield from _comparisons(each)
-    elif isinstance(condition, Not):
-        yield from _comparisons(condition.condition)
-    else:
-        yield condition
 
 
 def _quoted(comparison: Comparison) -> str:

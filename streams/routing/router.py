@@ -94,7 +94,7 @@ class CompiledRouter:
         times = self._admission.times
         put_out, join = batch.out.append, b"".join
         by_subject = self.router.source.endswith(EVENTS_SUFFIX)
-        place = _placing(batch, by_subject=by_subject)
+        place = placing(batch, by_subject=by_subject)
 
         def handle(record: Record) -> None:
             value = record.value() or b""
@@ -228,7 +228,7 @@ def _unroutable(rules: Rules) -> Outcome:
     raise NoRouteMatches(f"no route matches this {rules.ce_type.decode()}; add a route, or say what `unmatched` does")
 
 
-def _placing(batch: RoutedBatch, *, by_subject: bool) -> Callable[[str, bytes | None, Headers], int]:
+def placing(batch: RoutedBatch, *, by_subject: bool) -> Callable[[str, bytes | None, Headers], int]:
     """Where records go that the destination's partitioner cannot place.
 
     An event's key has its version in it, so its subject keeps an aggregate's events together; a record without a

@@ -49,6 +49,14 @@ ROUTE_LATENCY = Histogram("headrace_route_latency_seconds", "Record timestamp to
 HOPS = Counter("headrace_hops", "Conversions of payloads made.", ["stage", "hop"])
 HOP_SECONDS = Histogram("headrace_hop_seconds", "Seconds a conversion took.", ["stage", "hop"], bounds=CALL_SECONDS)
 HOP_FAILURES = Counter("headrace_hop_failures", "Conversions of payloads that failed.", ["stage", "hop"])
+# Requests that calls made, by outcome: succeeded, failed, transient; `refused` ones the open circuit did not let out.
+# Once a request, when it ends: it was made, whether its cycle commits or not.
+CALLS = Counter("headrace_calls", "HTTP requests of calls, by outcome.", ["stage", "outcome"])
+CALL_DURATION = Histogram("headrace_call_seconds", "Seconds an HTTP request of a call took.", ["stage"])
+# 1 while the peer of a call is left alone after failures in a row.
+CALL_CIRCUIT_OPEN = Gauge("headrace_call_circuit_open", "Open circuits of calls.", ["stage"])
+# Messages that an idempotent receiver has seen before and did not pass on.
+DUPLICATES = Counter("headrace_duplicates", "Messages that came again and were dropped.", ["stage"])
 # 1 for the state a stage is in, 0 for the others.
 STAGE_STATE = Gauge("headrace_stage_state", "State of a stage on this worker.", ["stage", "state"])
 # Errors that Kafka's consumers and producers reported, by librdkafka's name of the error (`_TRANSPORT`, ...).

@@ -1,9 +1,9 @@
-"""The topology as a Mermaid flowchart: topics, transformations with their paths, routers, readers, dead letters."""
+"""The topology as a Mermaid flowchart: topics, what stands between them, readers, dead letters."""
 
 from collections.abc import Callable, Sequence
 
 from streams.topology import names
-from streams.topology.integration import Transformation
+from streams.topology.integration import Call, Pattern, Transformation
 from streams.topology.model import Destination, Route, Router, Topology
 
 # What Mermaid reads as markup in a label, as the entities it offers.
@@ -11,23 +11,30 @@ _ENTITIES = {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "`": "#96;"}
 
 
 PathsOf = Callable[[Transformation], Sequence[str]]
+WaysOf = Callable[[Call], tuple[Sequence[str], Sequence[str]]]
 
 
-def mermaid(topology: Topology, paths_of: PathsOf = lambda _transformation: ()) -> str:
+def mermaid(
+    topology: Topology,
+    paths_of: PathsOf = lambda _transformation: (),
+    ways_of: WaysOf = lambda _call: ((), ()),
+) -> str:
     """Text of a flowchart; the same topology makes the same text.
 
     Args:
         topology: what to draw.
         paths_of: a line for each path of a transformation, which only the contracts and the domain's code tell.
+        ways_of: topics that a call reads, and those that its results go to.
     """
-    return _Chart(paths_of).draw(topology)
+    return _Chart(paths_of, ways_of).draw(topology)
 
 
 class _Chart:
     """Gives nodes their ids in the order in which they are first drawn."""
 
-    def __init__(self, paths_of: PathsOf) -> None:
+    def __init__(self, paths_of: PathsOf, ways_of: WaysOf) -> None:
         self._paths_of = paths_of
+        self._ways_of = ways_of
         self._ids: dict[tuple[str, str], str] = {}
         self._lines: list[str] = ["flowchart LR"]
 
@@ -38,6 +45,10 @@ class _Chart:
             self._transformation(transformation)
         for router in topology.routers:
             self._router(router)
+        for pattern in topology.patterns:
+            self._pattern(pattern)
+        for call in topology.calls:
+            self._call(call)
         return "\n".join(self._lines)
 
     def _node(self, kind: str, name: str, opening: str, closing: str, label: str = "") -> str:
@@ -60,6 +71,23 @@ class _Chart:
             self._edge(source, node, path)
         self._edge(node, self._node("topic", each.destination, "[(", ")]"))
         self._edge(node, self._node("topic", names.dead_letter_topic(each.stage), "[(", ")]"), "failed", "-.->")
+
+    def _pattern(self, each: Pattern) -> None:
+        stage = f"patterns.{each.name}"
+        node = self._node("pattern", each.name, "[/", "/]", f"{each.kind.replace('_', ' ')} (stage {stage})")
+        self._edge(self._node("topic", each.source, "[(", ")]"), node)
+        self._edge(node, self._node("topic", each.destination, "[(", ")]"))
+        self._edge(node, self._node("topic", names.dead_letter_topic(stage), "[(", ")]"), "failed", "-.->")
+
+    def _call(self, each: Call) -> None:
+        stage = f"calls.{each.name}"
+        node = self._node("call", each.name, "[/", "/]", f"{each.request.method} {each.request.path} (stage {stage})")
+        sources, results = self._ways_of(each)
+        for source in sources:
+            self._edge(self._node("topic", source, "[(", ")]"), node, each.on)
+        for result in results:
+            self._edge(node, self._node("topic", result, "[(", ")]"))
+        self._edge(node, self._node("topic", names.dead_letter_topic(stage), "[(", ")]"), "failed", "-.->")
 
     def _router(self, router: Router) -> None:
         label = f"router of {router.source} (stage {router.stage}, {router.mode})"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from streams.topology.conditions import Scalar
+from streams.topology.conditions import Condition, Scalar
 from streams.topology.located import Located
 from streams.topology.operations import SECOND_MS
 from streams.topology.shapes import (
@@ -97,9 +97,10 @@ class Splitter(Located):
 
 @dataclass(frozen=True, kw_only=True)
 class Completion(Located):
-    """When a group is whole: after `count` messages (a number, or a field with it) or at `timeout`."""
+    """When a group is whole: after `count` messages (a number, or a field with it), by `condition`, or at `timeout`."""
 
     count: int | str | None = None
+    condition: Condition | None = None
     timeout: Duration | None = None
 
 
@@ -180,11 +181,15 @@ class CircuitBreaker(Located):
 
 @dataclass(frozen=True, kw_only=True)
 class Call(Located):
-    """HTTP to the outside, in a stage `calls.<name>` of its own; `timeout` in milliseconds."""
+    """HTTP to the outside, in a stage `calls.<name>` of its own; `timeout` in milliseconds.
+
+    `source` is the topic of its intents; None for the events of all aggregates.
+    """
 
     name: Name
     url: Url
     on: str
+    source: str | None = None
     request: Request = field(default_factory=Request)
     result: CallResult
     timeout: Duration = 2 * SECOND_MS

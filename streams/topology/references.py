@@ -24,6 +24,9 @@ def topic_references(topology: Topology) -> Iterator[TopicReference]:
     for piece in (*topology.transformations, *topology.patterns):
         yield TopicReference(piece, "source", piece.source, "source")
         yield TopicReference(piece, "destination", piece.destination, "destination")
+    for call in topology.calls:
+        if call.source is not None:
+            yield TopicReference(call, "source", call.source, "source")
     for projection in topology.projections:
         for index, source in enumerate(projection.sources):
             yield TopicReference(projection, f"sources[{index}]", source, "source")

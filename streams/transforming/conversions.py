@@ -99,6 +99,13 @@ def no_format(name: str, contracts: Contracts) -> str:
     return f"no format {name!r}; formats are contracts; {remedy}"
 
 
+def no_contract(name: str, contracts: Contracts) -> str:
+    """Finding about a name of a message's type that no contract has."""
+    near = get_close_matches(name[:100], sorted(contracts.names), 1)
+    remedy = f"did you mean {near[0]!r}?" if near else f"add {name}.avsc or correct the name"
+    return f"no contract {name!r}; its schema is not in the folder of schemas; {remedy}"
+
+
 def taken_formats(transformation: Transformation, topology: Topology) -> tuple[str, ...]:
     """Names of the formats of messages that a transformation takes: what `from` says, else all of its topic."""
     if transformation.from_ is not None:

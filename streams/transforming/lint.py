@@ -3,10 +3,10 @@
 Every transformation is proven here: a path leads from each format that it takes to its target.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from streams.errors import UnsupportedTransformation, UsageError
-from streams.messages.contracts import Contract
+from streams.messages.contracts import Contract, Contracts
 from streams.messages.keys import compile_key
 from streams.topology import names
 from streams.topology.findings import Finding
@@ -27,7 +27,7 @@ def lint(topology: Topology, conversions: Conversions) -> list[Finding]:
         *conversions.findings,
         *_formats(topology, conversions),
         *_stages(topology),
-        *_keys(topology, conversions),
+        *key_findings({each.to for each in topology.transformations}, topology, conversions.contracts),
     ]
     for transformation in topology.transformations:
         findings += _transformation(transformation, topology, conversions)
@@ -74,10 +74,9 @@ def _partitions(topology: Topology, topic: str) -> int | None:
     return declared.partitions if declared else None
 
 
-def _keys(topology: Topology, conversions: Conversions) -> Iterator[Finding]:
-    """The keys of what transformations make."""
-    contracts = conversions.contracts
-    for contract in {contracts[each.to] for each in topology.transformations if each.to in contracts}:
+def key_findings(made: Iterable[str], topology: Topology, contracts: Contracts) -> Iterator[Finding]:
+    """Findings about the keys of messages of the contracts `made`."""
+    for contract in {contracts[name] for name in made if name in contracts}:
         settings = topology.contracts.get(contract.name) or topology.contracts.get(contract.full_name)
         if settings is None:
             continue

@@ -1,11 +1,11 @@
-"""The message that a transformation makes: its id, attributes, headers and key (design, section 3).
+"""A message that is made of another: its id, attributes, headers and key (design, section 3).
 
 The same source message makes the same id in every rerun and redrive. Its time stays the source's, from which a ttl
 that is carried on still counts; who reads it finds what caused it, and the conversation that it belongs to.
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from streams.messages import headers as names
 from streams.messages.contracts import Contract
@@ -13,45 +13,74 @@ from streams.messages.encryption import Payload
 from streams.messages.framing import SCHEMA_HEADER
 from streams.messages.headers import message_id
 from streams.messages.keys import ReadKey, compile_key
-from streams.messages.message import Record
 from streams.messages.registry import Registered
 from streams.routing.admission import Headers, RawHeaders
-from streams.topology.integration import Transformation
 from streams.topology.model import Topology
 
 MadeHeaders = list[tuple[str, bytes | None]]
-Dress = Callable[[Record, RawHeaders, Headers, Payload], tuple[bytes | None, str, MadeHeaders]]
 
 # Of the message contract's headers only these are the new message's too; headers of others pass untouched.
-_CARRIED_ON: Final = frozenset({names.PRIORITY, names.TTL, names.SAGA, names.TRACEPARENT, names.TRACESTATE})
-_REPLACED: Final = (names.KNOWN - _CARRIED_ON) | {SCHEMA_HEADER}  # the new value has its id in front
+CARRIED_ON: Final = frozenset({names.PRIORITY, names.TTL, names.SAGA, names.TRACEPARENT, names.TRACESTATE})
+REPLACED: Final = (names.KNOWN - CARRIED_ON) | {SCHEMA_HEADER}  # the new value has its id in front
 
 
-def compile_dress(transformation: Transformation, target: Contract, version: Registered, topology: Topology) -> Dress:
-    """A function that gives key, id and headers of the message made of a source record.
+class Dress(Protocol):
+    """Key, id and headers of what is made of a source message."""
 
-    It raises InvalidMessage where the payload lacks the key that `contracts:` names.
+    def __call__(
+        self, source_key: bytes | None, raw: RawHeaders, headers: Headers, payload: Payload, index: int = 0
+    ) -> tuple[bytes | None, str, MadeHeaders]:
+        """Key, id and headers.
+
+        Args:
+            source_key: of the source.
+            raw: the source's headers as they came.
+            headers: by name, with its attributes.
+            payload: what was made.
+            index: which one of several that are made of one source.
+
+        Raises:
+            InvalidMessage: the payload lacks the key that `contracts:` names.
+        """
+
+
+def fixed_headers(stage: str, target: Contract, version: Registered) -> MadeHeaders:
+    """What is the same in all messages of one contract that a stage makes."""
+    return [
+        (names.SPECVERSION, names.SPECVERSION_1),
+        (names.TYPE, target.name.encode()),
+        (names.SOURCE, f"headrace/{stage}".encode()),
+        (names.DATA_SCHEMA, f"{version.subject}/{version.version}".encode()),
+        (names.CONTENT_TYPE, names.AVRO),
+    ]
+
+
+def key_reader(target: Contract, topology: Topology) -> ReadKey | None:
+    """Reader of the key that `contracts:` names for messages of a contract; None where it names none.
 
     Raises:
         UsageError: that key is no field of a payload.
     """
     settings = topology.contracts.get(target.name) or topology.contracts.get(target.full_name)
-    key_of = _keying(compile_key(target, settings.key) if settings else None)
-    rule = f"{transformation.stage}:{target.full_name}:{transformation.destination}"
-    fixed: MadeHeaders = [
-        (names.SPECVERSION, names.SPECVERSION_1),
-        (names.TYPE, target.name.encode()),
-        (names.SOURCE, f"headrace/{transformation.stage}".encode()),
-        (names.DATA_SCHEMA, f"{version.subject}/{version.version}".encode()),
-        (names.CONTENT_TYPE, names.AVRO),
-    ]
+    return compile_key(target, settings.key) if settings else None
+
+
+def compile_dress(stage: str, target: Contract, version: Registered, destination: str, topology: Topology) -> Dress:
+    """The dress of messages of `target` that `stage` makes for `destination`.
+
+    Raises:
+        UsageError: the key that `contracts:` names is no field of a payload.
+    """
+    key_of = _keying(key_reader(target, topology))
+    rule = f"{stage}:{target.full_name}:{destination}"
+    fixed = fixed_headers(stage, target, version)
 
     def dress(
-        record: Record, raw: RawHeaders, headers: Headers, payload: Payload
+        source_key: bytes | None, raw: RawHeaders, headers: Headers, payload: Payload, index: int = 0
     ) -> tuple[bytes | None, str, MadeHeaders]:
-        key, subject = key_of(record, headers, payload)
+        key, subject = key_of(source_key, headers, payload)
         source_id = headers[names.ID] or b""
-        made_id = message_id(source_id.decode(), rule)
+        made_id = message_id(source_id.decode(), rule, index)
         made = [
             *fixed,
             (names.ID, made_id.encode()),
@@ -61,25 +90,27 @@ def compile_dress(transformation: Transformation, target: Contract, version: Reg
         ]
         if subject:
             made.append((names.SUBJECT, subject))
-        made += [header for header in raw if header[0] not in _REPLACED]
+        made += [header for header in raw if header[0] not in REPLACED]
         return key, made_id, made
 
     return dress
 
 
-def _keying(read_key: ReadKey | None) -> Callable[[Record, Headers, Payload], tuple[bytes | None, bytes | None]]:
+def _keying(
+    read_key: ReadKey | None,
+) -> Callable[[bytes | None, Headers, Payload], tuple[bytes | None, bytes | None]]:
     """Key and subject: the field that the contract's settings name, else those of the source."""
     if read_key is None:
-        return lambda record, headers, _payload: (record.key(), headers.get(names.SUBJECT) or _text(record.key()))
+        return lambda source_key, headers, _payload: (source_key, headers.get(names.SUBJECT) or text_key(source_key))
 
-    def read(_record: Record, _headers: Headers, payload: Payload) -> tuple[bytes, bytes]:
+    def read(_key: bytes | None, _headers: Headers, payload: Payload) -> tuple[bytes, bytes]:
         key = read_key(payload)
         return key, key
 
     return read
 
 
-def _text(key: bytes | None) -> bytes | None:
+def text_key(key: bytes | None) -> bytes | None:
     """The key where it can be a subject: a header of the contract has to be UTF-8."""
     try:
         return key if key and key.decode() else None

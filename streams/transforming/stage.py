@@ -60,7 +60,7 @@ def transformer_stage(
         settings: of this worker.
         web_enabled: whether this App hosts the process's web server.
     """
-    transforming = Transforming(spec, topology, conversions, _ring(spec, topology, settings))
+    transforming = Transforming(spec, topology, conversions, ring_of(spec, topology, settings))
     opened = ExitStack()  # of the last preparation; it ends with the process
 
     def prepare() -> None:
@@ -108,7 +108,7 @@ class Transforming:
             self.by_source[source] = workshop.compile(source, own)
 
 
-def _ring(spec: StageSpec, topology: Topology, settings: Settings) -> KeyRing | None:
+def ring_of(spec: StageSpec, topology: Topology, settings: Settings) -> KeyRing | None:
     """The key ring, where a source's signatures are checked or a destination's messages signed."""
     signed = sorted({*spec.sources, *spec.destinations} & {*topology.security.signed})
     return (

@@ -10,22 +10,21 @@ from typing import Any, Protocol
 
 from streams.errors import UnsupportedTransformation
 from streams.messages import headers as names
-from streams.messages.codec import Codec, Encode, Read
+from streams.messages.codec import Codec, Read
 from streams.messages.encryption import Payload
 from streams.messages.framing import FRAME_SIZE, SchemaName, frame
 from streams.messages.message import Record
 from streams.messages.registry import Registered
-from streams.messages.signed import CheckRecord, check_signatures
+from streams.messages.signed import CheckRecord
 from streams.routing.admission import Admission, Headers, RawHeaders
 from streams.security.key_ring import KeyRing
-from streams.security.signatures import Signer, Verifier
 from streams.topology.integration import Transformation
 from streams.topology.model import Topology
 from streams.transforming.chains import Chain, HopTimes, compile_chain, time_limit
 from streams.transforming.conversions import Conversions, carried_formats, taken_formats
 from streams.transforming.formats import compile_format
 from streams.transforming.intake import AvroIntake, ForeignIntake, Intake
-from streams.transforming.outgoing import Dress, compile_dress
+from streams.transforming.making import Maker, check_for, compile_maker
 
 Handler = Callable[[Record], None]
 AsyncHandler = Callable[[Record, "Scope"], Awaitable[None]]
@@ -58,10 +57,7 @@ class Conversion:
     """One transformation of messages of one type: over which chain, into what, where to, and who signs there."""
 
     chain: Chain
-    encode: Encode
-    dress: Dress
-    destination: str
-    signer: Signer | None = None
+    maker: Maker
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +157,11 @@ def _put_out(
     raw: RawHeaders,
     headers: Headers,
 ) -> None:
-    key, made_id, made_headers = made.dress(record, raw, headers, payload)
-    value = made.encode(payload, made_id)
-    if made.signer is not None:
-        made_headers.append((names.SIGNATURE, made.signer.sign(key, dict(made_headers), value)))
+    key, value, made_headers = made.maker.make(record.key(), raw, headers, payload)
+    destination = made.maker.destination
     # A message without a key stays in the partition that it came from, as far as there is one.
-    partition = -1 if key is not None else batch.partition % batch.partitions_of(made.destination)
-    scope.out.append((made.destination, value, key, partition, max(record.timestamp()[1], 0), made_headers))
+    partition = -1 if key is not None else batch.partition % batch.partitions_of(destination)
+    scope.out.append((destination, value, key, partition, max(record.timestamp()[1], 0), made_headers))
 
 
 @dataclass(frozen=True)
@@ -197,13 +191,6 @@ class Workshop:
             return self._foreign(source, declared.format, conversions[declared.format])
         return self._avro(source, conversions)
 
-    @property
-    def _signed(self) -> tuple[str, ...]:
-        return self.topology.security.signed
-
-    def _check(self, source: str) -> CheckRecord | None:
-        return check_signatures(Verifier(self.ring)) if self.ring and source in self._signed else None
-
     def _conversions(self, name: str, transformations: Sequence[Transformation]) -> tuple[Conversion, ...]:
         """What becomes of messages of format `name`."""
         contracts = self.conversions.contracts
@@ -214,9 +201,8 @@ class Workshop:
                 continue
             target = contracts[each.to]
             chain = compile_chain(self.conversions.path(source, target), self.conversions)
-            dress = compile_dress(each, target, self.codec.version_of(target), self.topology)
-            signer = Signer(self.ring) if self.ring and each.destination in self._signed else None
-            made.append(Conversion(chain, self.codec.encoder_of(target.full_name), dress, each.destination, signer))
+            maker = compile_maker(each.stage, target, each.destination, self.topology, self.codec, self.ring)
+            made.append(Conversion(chain, maker))
         return tuple(made)
 
     def _foreign(self, source: str, name: str, conversions: tuple[Conversion, ...]) -> CompiledTransformer:
@@ -229,7 +215,9 @@ class Workshop:
 
         arrival = Arrival(contract.name.encode(), read, conversions)
         intake = ForeignIntake(contract.name)
-        return CompiledTransformer(source, intake, {None: arrival}, self.clock, self._check(source))
+        return CompiledTransformer(
+            source, intake, {None: arrival}, self.clock, check_for(source, self.topology, self.ring)
+        )
 
     def _avro(self, source: str, conversions: Mapping[str, tuple[Conversion, ...]]) -> CompiledTransformer:
         contracts = {self.conversions.contracts[name].subject: name for name in conversions}
@@ -252,4 +240,4 @@ class Workshop:
             add(version)
         carried = [self.conversions.contracts[name] for name in conversions]
         intake = AvroIntake(Admission(source, carried, self.registered, learn))
-        return CompiledTransformer(source, intake, arrivals, self.clock, self._check(source))
+        return CompiledTransformer(source, intake, arrivals, self.clock, check_for(source, self.topology, self.ring))

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from random import Random
 
 from streams.commerce.demo.orders import Draw
@@ -50,8 +51,8 @@ def unknown_schema_id(sound: Sound, _: Breaking) -> Sound:
 
 def another_contract(sound: Sound, breaking: Breaking) -> Sound:
     """A sound order_line that says it is an order."""
-    of_order = {"order_id": sound.key.decode(), "line_number": 1, "line_count": 1}
-    line = of_order | Draw(breaking.random).line()
+    of_order = {"order_id": sound.key.decode(), "line_number": 1, "line_count": 1, "customer_id": "C-1"}
+    line = of_order | {"total_amount": Decimal(1), "currency": "EUR", "country": "DE"} | Draw(breaking.random).line()
     return replace(sound, value=breaking.encoder.encode("order_line", line))
 
 

@@ -21,6 +21,7 @@ def test_every_stage_has_a_worker_of_its_own(services: dict[str, Any]) -> None:
     topology = yaml.safe_load((ROOT / "topology.yaml").read_text())
     stages = {"deadletters"} | {router.get("stage", "router") for router in topology["routers"]}
     stages |= {each.get("stage", "transformer") for each in topology["transformations"]}
+    stages |= {f"patterns.{each['name']}" for each in topology["patterns"]}
     workers = {name: service for name, service in services.items() if name.startswith("worker-")}
     assert {f"worker-{stage}" for stage in stages} == set(workers)
     assert {tuple(worker["command"]) for worker in workers.values()} == {("worker", stage) for stage in stages}

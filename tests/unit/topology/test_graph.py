@@ -1,6 +1,7 @@
 """The picture of a topology."""
 
 from streams.topology.graph import mermaid
+from streams.topology.loading import parse_topology
 from tests.unit.topology.clusters import TEXT, topology
 
 
@@ -35,3 +36,25 @@ def test_unmatched_messages_are_drawn_where_they_go() -> None:
 def test_markup_in_a_name_is_text() -> None:
     drawn = mermaid(topology(TEXT.replace("name: r,", "name: '\"]<b>#',")))
     assert '["#quot;]#lt;b#gt;#35;"]' in drawn
+
+
+def test_patterns_and_calls_stand_between_their_topics() -> None:
+    text = """
+version: 1
+topics: {in: {partitions: 1}, out: {partitions: 1}}
+patterns: [{name: tap, kind: wire_tap, source: in, destination: out}]
+calls: [{name: pay, url: "http://h", on: Asked, request: {path: /p}, result: {succeeds_with: A, fails_with: B}}]
+"""
+    drawn = mermaid(parse_topology(text, "t", {}), ways_of=lambda _call: (("in",), ("out",))).splitlines()
+    assert drawn[3:] == [
+        '  n2[/"wire tap (stage patterns.tap)"/]',
+        "  n0 --> n2",
+        "  n2 --> n1",
+        '  n3[("headrace.patterns.tap.dlq")]',
+        '  n2 -.->|"failed"| n3',
+        '  n4[/"POST /p (stage calls.pay)"/]',
+        '  n0 -->|"Asked"| n4',
+        "  n4 --> n1",
+        '  n5[("headrace.calls.pay.dlq")]',
+        '  n4 -.->|"failed"| n5',
+    ]
