@@ -5,6 +5,7 @@ registry holds (other formats, subjects named by other strategies) is none of ou
 """
 
 import json
+import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -24,6 +25,9 @@ T = TypeVar("T")
 # A request. A connection that breaks is tried once more at once; one that is silent has used up a person's patience.
 _TIMEOUT_S = 4.5
 _NOT_FOUND = 404
+# What the client raises on answers that are no JSON, or other JSON than it expects.
+_NONSENSE = (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError)
+_LARGEST_ID = (1 << 31) - 1
 _CONFLICT = 409
 _TOO_MANY = 429
 _SERVERS_FAULT = 500  # and above: it, or what stands before it, cannot answer now
@@ -40,11 +44,11 @@ class HttpRegistry:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self.url = without_password(url)  # it is shown in errors, in /readyz and in logs
         try:
             self._client = SchemaRegistryClient({"url": url, "timeout": _TIMEOUT_S, "max.retries": 0})
-        except ValueError as error:
-            raise ConfigurationRefused(f"SCHEMA_REGISTRY_URL: {error}; expected http(s)://host:port") from None
+        except ValueError:
+            raise ConfigurationRefused(f"SCHEMA_REGISTRY_URL: expected http(s)://host:port, got {self.url}") from None
 
     def register(self, contract: Contract) -> Registered:
         """Register a contract; see `Registry`."""
@@ -82,7 +86,7 @@ class HttpRegistry:
     def all(self) -> list[Registered]:
         """Every version; see `Registry`."""
         # With those of deleted versions: Apicurio 2.6 counts a subject among them whose last version is deleted.
-        subjects = self._ask(lambda: self._client.get_subjects(deleted=True))
+        subjects = self._ask(lambda: _texts(self._client.get_subjects(deleted=True)))
         found = [each for subject in subjects if is_name(subject) for each in self.versions(subject)]
         return sorted(found, key=lambda each: (each.subject, each.version))
 
@@ -106,17 +110,25 @@ class HttpRegistry:
 
     def _versions(self, subject: str) -> Iterator[Registered]:
         try:
-            numbers = self._ask(lambda: self._client.get_versions(subject))
+            numbers = self._ask(lambda: [int(number) for number in self._client.get_versions(subject)])
         except _NotThere:
             return
         for number in numbers:
             try:
                 found = self._ask(lambda number=number: self._client.get_version(subject, number))  # type: ignore[misc]
                 schema = normalise(json.loads(found.schema.schema_str or ""))
-            except (_NotThere, SchemaMistake, ValueError):  # taken out again meanwhile, or no contract
+            except (_NotThere, SchemaMistake, *_NONSENSE):  # taken out again meanwhile, or no contract
                 continue
             if found.schema.schema_type == "AVRO" and schema["name"] == subject:
-                yield Registered(subject, int(number), int(found.schema_id or 0), schema, _guid(found))
+                yield Registered(subject, number, self._id_of(found), schema, _guid(found))
+
+    def _id_of(self, found: RegisteredSchema) -> int:
+        schema_id = found.schema_id
+        if type(schema_id) is not int or not 0 <= schema_id <= _LARGEST_ID:
+            raise HeadraceError(
+                f"registry {self.url}: expected an id of 32 bits, got {schema_id!r:.40} for {found.subject}"
+            )
+        return schema_id
 
     def _looked_up(self, guid: bytes, versions: Sequence[Registered]) -> Registered | None:
         try:
@@ -140,6 +152,9 @@ class HttpRegistry:
             raise NotReachable(f"no registry at {self.url} ({_line(error)}); check SCHEMA_REGISTRY_URL") from None
         except SchemaRegistryError as error:
             raise self._refusal(error) from None
+        except _NONSENSE as error:
+            told = f"what no registry answers ({type(error).__name__})"
+            raise HeadraceError(f"registry {self.url} answered {told}; check SCHEMA_REGISTRY_URL") from None
 
     def _refusal(self, error: SchemaRegistryError) -> HeadraceError:
         status = error.http_status_code
@@ -158,6 +173,22 @@ class _NotThere(HeadraceError):
 
 class _Conflict(HeadraceError):
     """The registry's own check refuses a schema."""
+
+
+def without_password(url: str) -> str:
+    """A URL as it may be shown."""
+    return re.sub(r"//[^/@]*@", "//***@", url)
+
+
+def _texts(found: object) -> list[str]:
+    """Names in an answer.
+
+    Raises:
+        TypeError: it is no list of texts.
+    """
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        raise TypeError("no list of names")
+    return found
 
 
 def _call(call: Callable[[], T]) -> T:

@@ -11,6 +11,7 @@ from streams.topology.replay import Offsets, Partition
 
 _NUMBER = re.compile(r"[0-9]{1,19}")
 _COLUMNS = 3
+_MOST_CHARACTERS = 64 << 20
 _MOST_SHOWN = 60
 
 
@@ -63,7 +64,12 @@ def read_offsets(path: Path) -> dict[Partition, int]:
         HeadraceError: it holds something else.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        if not path.is_file() and path.exists() and not path.is_dir():
+            raise UsageError(f"cannot read {path}: expected a file")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(_MOST_CHARACTERS + 1)
+        if len(text) > _MOST_CHARACTERS:
+            raise HeadraceError(f"{path}: expected at most {_MOST_CHARACTERS} characters of offsets, got more")
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -57,7 +57,9 @@ class Hop:
 
     async def open(self) -> None:
         """Start, on the loop that will ask."""
-        self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        # Without a limit of its own: requests that wait for a position must not keep plain reads from connections.
+        connector = aiohttp.TCPConnector(limit=0)
+        self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
     async def close(self) -> None:
         """End all connections; may be called more than once."""
