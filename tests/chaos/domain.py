@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from streams.app import World
+from streams.commerce.conversions import converters
 from streams.engine.app import StageApp
 from streams.engine.batch import Batch
 from streams.engine.ownership import OpenStore
 from streams.engine.stage import StageSpec, TableSpec
 from streams.engine.stores import Mark, MemoryStore, RocksStore, Rows, Store
+
+# The converters are for runs on the example's topology.
+__all__ = ["FOLLOW", "LEAD", "OUT", "converters", "stage_app", "stage_specs"]
 
 LEAD, FOLLOW, OUT = "counting.lead", "counting.follow", "counting.out"
 _left_to_crash = int(os.environ.get("CHAOS_CRASH_AFTER", "0"))

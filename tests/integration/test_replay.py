@@ -249,7 +249,7 @@ def test_the_table_says_what_is_processed_again_and_that_nothing_was_changed(ope
 @pytest.mark.parametrize(
     ("arguments", "code", "expected"),
     [
-        (["countin", "--to-latest"], 2, "unknown stage countin; the topology has: counting, router"),
+        (["countin", "--to-latest"], 2, "unknown stage countin; the topology has: counting, "),
         (["counting", "--to-latest", "--topic", "orders"], 2, "topic 'orders' is no source of stage counting"),
         (["counting", "--to-latest", "--topic", f"{LEAD}:4"], 2, f"topic {LEAD} has partitions 0 to 3, got 4"),
         (["counting", "--from-file", "/none"], 2, "--from-file: cannot read /none: No such file or directory"),
